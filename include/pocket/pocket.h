@@ -1,0 +1,155 @@
+/* libpocket: the C interface of a Pocket client (ABI 1, append-only).
+ *
+ * A session is a connection to one service. A model is opened in a session. A call is one
+ * reusable slot for running a model: set inputs, submit, wait, read outputs, submit again.
+ * Tensors are written and read where they lie in memory shared with the runner: no copies.
+ *
+ * Conventions
+ *  - Functions that can fail return a pocket_status number (0 is success); the thread's
+ *    pocket_last_error() then says what was called, on what, and what to do next.
+ *  - Objects are opaque; each *_close/_destroy accepts NULL. Close calls before their model and
+ *    models before their session; a session closed first makes the others fail, not crash.
+ *  - Threads: a session and a model may be used from many threads at once. One call belongs to
+ *    one thread at a time, except pocket_call_cancel, which any thread may use.
+ *  - fork: in the child every function fails with POCKET_FAILED_PRECONDITION (closing is allowed).
+ *  - Times are nanoseconds. A timeout of 0 does not wait; POCKET_FOREVER waits as long as it takes.
+ */
+#ifndef POCKET_POCKET_H_
+#define POCKET_POCKET_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pocket/dtype.h"
+#include "pocket/status.h"
+
+#if defined(__GNUC__)
+#define POCKET_API __attribute__((visibility("default")))
+#else
+#define POCKET_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define POCKET_FOREVER UINT64_MAX
+
+typedef struct pocket_session pocket_session;
+typedef struct pocket_model pocket_model;
+typedef struct pocket_call pocket_call;
+
+typedef enum pocket_wait_mode {
+  POCKET_WAIT_ADAPTIVE = 0, /* spin while an answer is expected within microseconds, else park */
+  POCKET_WAIT_SPIN = 1,     /* always spin: lowest latency, one core busy while waiting */
+  POCKET_WAIT_PARK = 2      /* always sleep: no processor time while waiting */
+} pocket_wait_mode;
+
+typedef struct pocket_connect_options {
+  uint32_t struct_size;       /* sizeof(pocket_connect_options) */
+  const char* socket_path;    /* NULL: POCKET_SOCKET, $XDG_RUNTIME_DIR/pocket/pocket.sock,
+                                 /run/pocket/pocket.sock, the first that is set or exists */
+  const char* client_name;    /* shown by `pocket service status`; NULL: the program's name */
+  uint64_t timeout_ns;        /* for connecting; 0: 10 s */
+  int32_t wait_mode;          /* pocket_wait_mode */
+  int32_t reconnect;          /* 0: reconnect by itself when the service comes back (default); 1: never */
+} pocket_connect_options;
+
+typedef struct pocket_tensor_info {
+  const char* name; /* valid as long as the model is open */
+  int32_t dtype;
+  int32_t rank;     /* -1: any rank */
+  int64_t shape[POCKET_MAX_RANK]; /* -1: any size */
+} pocket_tensor_info;
+
+/* A tensor where it lies. `data` of an input is writable until submit; `data` of an output is
+ * read-only and valid until the call is submitted again or destroyed. */
+typedef struct pocket_tensor {
+  int32_t dtype;
+  int32_t rank;
+  int64_t shape[POCKET_MAX_RANK];
+  void* data;
+  size_t bytes;
+} pocket_tensor;
+
+typedef struct pocket_open_options {
+  uint32_t struct_size;
+  const char* version;     /* NULL: the newest */
+  const char* engine;      /* NULL: the model's own choice */
+  uint64_t timeout_ns;     /* for loading; 0: 120 s */
+} pocket_open_options;
+
+/* What one answered call cost on the runner's side. */
+typedef struct pocket_receipt {
+  uint64_t queue_ns;   /* from submission seen by the runner to start of the engine */
+  uint64_t compute_ns; /* inside the engine */
+  uint64_t reserved[6];
+} pocket_receipt;
+
+POCKET_API const char* pocket_version(void);    /* "0.1.0" */
+POCKET_API const char* pocket_last_error(void); /* this thread's last failure; never NULL */
+
+/* --- session ------------------------------------------------------------------------------- */
+POCKET_API int32_t pocket_connect(const pocket_connect_options* options, pocket_session** session);
+POCKET_API void pocket_session_close(pocket_session* session);
+/* Readable when some call of the session has been answered: for somebody else's event loop.
+ * Owned by the session. Read nothing from it; pocket_session_poll() clears it. */
+POCKET_API int32_t pocket_session_fd(pocket_session* session, int* fd);
+/* Takes in finished answers without waiting; *finished (may be NULL) counts them. */
+POCKET_API int32_t pocket_session_poll(pocket_session* session, uint32_t* finished);
+
+/* --- model --------------------------------------------------------------------------------- */
+POCKET_API int32_t pocket_model_open(pocket_session* session, const char* name,
+                                     const pocket_open_options* options, pocket_model** model);
+POCKET_API void pocket_model_close(pocket_model* model);
+POCKET_API const char* pocket_model_name(const pocket_model* model);
+POCKET_API const char* pocket_model_version(const pocket_model* model);
+POCKET_API const char* pocket_model_engine(const pocket_model* model);
+POCKET_API uint32_t pocket_model_input_count(const pocket_model* model);
+POCKET_API uint32_t pocket_model_output_count(const pocket_model* model);
+POCKET_API int32_t pocket_model_input_info(const pocket_model* model, uint32_t index,
+                                           pocket_tensor_info* info);
+POCKET_API int32_t pocket_model_output_info(const pocket_model* model, uint32_t index,
+                                            pocket_tensor_info* info);
+POCKET_API int32_t pocket_model_input_index(const pocket_model* model, const char* name,
+                                            uint32_t* index);
+POCKET_API int32_t pocket_model_output_index(const pocket_model* model, const char* name,
+                                             uint32_t* index);
+
+/* --- call ---------------------------------------------------------------------------------- */
+POCKET_API int32_t pocket_call_create(pocket_model* model, pocket_call** call);
+/* Waits for a call in flight to end (after cancelling it), then gives its memory back. */
+POCKET_API void pocket_call_destroy(pocket_call* call);
+/* Reserves room for an input in shared memory; write the values to tensor->data, row-major.
+ * The room and its contents stay for later submissions until the input is set again. */
+POCKET_API int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int32_t rank,
+                                     const int64_t* shape, pocket_tensor* tensor);
+/* Sets a string input from `count` (= product of shape) byte strings. */
+POCKET_API int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, int32_t rank,
+                                             const int64_t* shape, const char* const* strings,
+                                             const size_t* lengths);
+/* Uses a tensor kept on the runner's side as an input. */
+POCKET_API int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t handle);
+/* Keeps an output on the runner's side instead of sending it (keep = 1). */
+POCKET_API int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep);
+/* deadline_ns: from now; POCKET_FOREVER: none. Work that has not started by then is not run. */
+POCKET_API int32_t pocket_call_submit(pocket_call* call, uint64_t deadline_ns);
+/* Returns the call's own status once it is answered; POCKET_DEADLINE_EXCEEDED when timeout_ns
+ * passed first (the call then stays in flight). */
+POCKET_API int32_t pocket_call_wait(pocket_call* call, uint64_t timeout_ns);
+POCKET_API int32_t pocket_call_done(const pocket_call* call); /* 1 when wait would not block */
+POCKET_API int32_t pocket_call_cancel(pocket_call* call);
+POCKET_API int32_t pocket_call_output(pocket_call* call, uint32_t index, pocket_tensor* tensor);
+/* One element of a string output; *string is not NUL-terminated. */
+POCKET_API int32_t pocket_call_output_string(pocket_call* call, uint32_t index, size_t element,
+                                             const char** string, size_t* length);
+POCKET_API int32_t pocket_call_output_handle(pocket_call* call, uint32_t index, uint64_t* handle);
+POCKET_API int32_t pocket_call_receipt(const pocket_call* call, pocket_receipt* receipt);
+/* Gives a kept tensor back. */
+POCKET_API int32_t pocket_handle_release(pocket_model* model, uint64_t handle);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* POCKET_POCKET_H_ */
