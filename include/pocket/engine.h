@@ -60,9 +60,9 @@ typedef struct pocket_engine_option {
  * Any other key is the engine's own, documented in docs/engines.md. */
 typedef struct pocket_engine_load_options {
   uint32_t struct_size;
-  const char* model_path;  /* file, or folder for a SavedModel */
-  uint32_t threads;        /* CPU threads the model may use in total; at least 1 */
-  uint32_t concurrency;    /* contexts that may run at the same time; at least 1 */
+  const char* model_path; /* file, or folder for a SavedModel */
+  uint32_t threads;       /* CPU threads the model may use in total; at least 1 */
+  uint32_t concurrency;   /* contexts that may run at the same time; at least 1 */
   const pocket_engine_option* options;
   size_t option_count;
 } pocket_engine_load_options;

@@ -46,19 +46,19 @@ typedef enum pocket_wait_mode {
 } pocket_wait_mode;
 
 typedef struct pocket_connect_options {
-  uint32_t struct_size;       /* sizeof(pocket_connect_options) */
-  const char* socket_path;    /* NULL: POCKET_SOCKET, $XDG_RUNTIME_DIR/pocket/pocket.sock,
-                                 /run/pocket/pocket.sock, the first that is set or exists */
-  const char* client_name;    /* shown by `pocket service status`; NULL: the program's name */
-  uint64_t timeout_ns;        /* for connecting; 0: 10 s */
-  int32_t wait_mode;          /* pocket_wait_mode */
-  int32_t reconnect;          /* 0: reconnect by itself when the service comes back (default); 1: never */
+  uint32_t struct_size;    /* sizeof(pocket_connect_options) */
+  const char* socket_path; /* NULL: POCKET_SOCKET, $XDG_RUNTIME_DIR/pocket/pocket.sock,
+                              /run/pocket/pocket.sock, the first that is set or exists */
+  const char* client_name; /* shown by `pocket service status`; NULL: the program's name */
+  uint64_t timeout_ns;     /* for connecting; 0: 10 s */
+  int32_t wait_mode;       /* pocket_wait_mode */
+  int32_t reconnect; /* 0: reconnect by itself when the service comes back (default); 1: never */
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {
   const char* name; /* valid as long as the model is open */
   int32_t dtype;
-  int32_t rank;     /* -1: any rank */
+  int32_t rank;                   /* -1: any rank */
   int64_t shape[POCKET_MAX_RANK]; /* -1: any size */
 } pocket_tensor_info;
 
@@ -74,9 +74,9 @@ typedef struct pocket_tensor {
 
 typedef struct pocket_open_options {
   uint32_t struct_size;
-  const char* version;     /* NULL: the newest */
-  const char* engine;      /* NULL: the model's own choice */
-  uint64_t timeout_ns;     /* for loading; 0: 120 s */
+  const char* version; /* NULL: the newest */
+  const char* engine;  /* NULL: the model's own choice */
+  uint64_t timeout_ns; /* for loading; 0: 120 s */
 } pocket_open_options;
 
 /* What one answered call cost on the runner's side. */

@@ -10,8 +10,8 @@ namespace pocket {
 
 enum class MapAccess { kReadOnly, kReadWrite };
 
-/// Owns one shared mapping of a file descriptor; move-only. The descriptor may be closed afterwards.
-/// With `keep_on_fork` false a forked child does not have the mapping (MADV_DONTFORK).
+/// Owns one shared mapping of a file descriptor; move-only. The descriptor may be closed
+/// afterwards. With `keep_on_fork` false a forked child does not have the mapping (MADV_DONTFORK).
 class Mapping {
  public:
   Mapping() = default;

@@ -27,7 +27,8 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {
     assert(this->error().code != POCKET_OK);
   }
@@ -74,7 +75,9 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)), failed_(true) { assert(error_.code != POCKET_OK); }
+  Result(Error error) : error_(std::move(error)), failed_(true) {
+    assert(error_.code != POCKET_OK);
+  }
 
   bool ok() const { return !failed_; }
   explicit operator bool() const { return ok(); }

@@ -15,11 +15,11 @@ namespace pocket::wire {
 constexpr uint32_t kRequestMagic = 0x51524b50;   // "PKRQ", little-endian
 constexpr uint32_t kResponseMagic = 0x53524b50;  // "PKRS"
 constexpr uint32_t kLayoutVersion = 1;
-constexpr uint32_t kRingSlots = 256;        // submissions and completions; a power of two
-constexpr uint32_t kMaxRegions = 16;        // pairs of regions in one channel
-constexpr uint32_t kMaxTensors = 64;        // inputs, and outputs, of one call
-constexpr uint64_t kTensorAlignment = 64;   // every tensor's offset is a multiple of it
-constexpr uint64_t kHeaderBytes = 4096;     // region 0: header page, then ring, then arena
+constexpr uint32_t kRingSlots = 256;       // submissions and completions; a power of two
+constexpr uint32_t kMaxRegions = 16;       // pairs of regions in one channel
+constexpr uint32_t kMaxTensors = 64;       // inputs, and outputs, of one call
+constexpr uint64_t kTensorAlignment = 64;  // every tensor's offset is a multiple of it
+constexpr uint64_t kHeaderBytes = 4096;    // region 0: header page, then ring, then arena
 constexpr uint64_t kRingBytes = kRingSlots * 64;
 constexpr uint64_t kArenaOffset = kHeaderBytes + kRingBytes;  // in region 0; 0 in further regions
 
@@ -31,7 +31,7 @@ enum class Opcode : uint32_t {
 
 /// One submission, written by the client; the runner copies it once and uses only the copy.
 struct Submission {
-  uint64_t call_id;       // chosen by the client, unique among its calls in flight
+  uint64_t call_id;  // chosen by the client, unique among its calls in flight
   Opcode opcode;
   uint32_t flags;         // 0
   uint64_t block_offset;  // of the CallBlock in request region `block_region`
@@ -43,7 +43,8 @@ struct Submission {
   uint32_t table_bytes;
   uint64_t reserved;
 };
-static_assert(sizeof(Submission) == 64, "one cache line: a ring slot is written by one store burst");
+static_assert(sizeof(Submission) == 64,
+              "one cache line: a ring slot is written by one store burst");
 static_assert(std::is_trivially_copyable_v<Submission>, "copied by bytes across processes");
 
 /// One answer, written by the runner; the client copies it once.
@@ -66,15 +67,15 @@ enum TensorFlags : uint32_t {
 /// One tensor of a call. In a CallBlock: an input, or the room for an output (`offset`,
 /// `capacity`). In a result table: the output as written.
 struct TensorRecord {
-  uint32_t index;     // of the model's inputs or outputs
-  int32_t dtype;      // pocket_dtype
-  int32_t rank;       // 0 .. POCKET_MAX_RANK
-  uint32_t flags;     // TensorFlags
+  uint32_t index;  // of the model's inputs or outputs
+  int32_t dtype;   // pocket_dtype
+  int32_t rank;    // 0 .. POCKET_MAX_RANK
+  uint32_t flags;  // TensorFlags
   int64_t shape[POCKET_MAX_RANK];
-  uint32_t region;    // input: request region; output: response region
+  uint32_t region;  // input: request region; output: response region
   uint32_t reserved;
-  uint64_t offset;    // multiple of kTensorAlignment
-  uint64_t bytes;     // input: size; output room: capacity; result: size
+  uint64_t offset;  // multiple of kTensorAlignment
+  uint64_t bytes;   // input: size; output room: capacity; result: size
   uint64_t handle;
   uint64_t reserved2[2];
 };
@@ -96,10 +97,11 @@ struct RequestHeader {
   uint32_t magic;
   uint32_t version;
   uint64_t reserved0[7];
-  alignas(64) std::atomic<uint64_t> submitted;   // submissions published
+  alignas(64) std::atomic<uint64_t> submitted;          // submissions published
   alignas(64) std::atomic<uint64_t> completions_taken;  // completions copied out
-  alignas(64) std::atomic<uint32_t> client_parked;  // 1: futex-wake `completed_word` after publishing
-  std::atomic<uint32_t> client_wants_fd;            // 1: also send a byte on the notify socket
+  alignas(
+      64) std::atomic<uint32_t> client_parked;  // 1: futex-wake `completed_word` after publishing
+  std::atomic<uint32_t> client_wants_fd;        // 1: also send a byte on the notify socket
 };
 static_assert(sizeof(RequestHeader) <= kHeaderBytes);
 
@@ -116,10 +118,11 @@ struct ResponseHeader {
   std::atomic<uint32_t> state;  // ChannelState
   uint32_t reserved0;
   uint64_t reserved1[6];
-  alignas(64) std::atomic<uint64_t> completed;         // completions published
-  std::atomic<uint32_t> completed_word;                // futex: changes with every wake-worthy event
-  alignas(64) std::atomic<uint64_t> submissions_taken; // submissions copied out
-  alignas(64) std::atomic<uint32_t> runner_parked;     // 1: write the doorbell eventfd after publishing
+  alignas(64) std::atomic<uint64_t> completed;  // completions published
+  std::atomic<uint32_t> completed_word;         // futex: changes with every wake-worthy event
+  alignas(64) std::atomic<uint64_t> submissions_taken;  // submissions copied out
+  alignas(
+      64) std::atomic<uint32_t> runner_parked;  // 1: write the doorbell eventfd after publishing
 };
 static_assert(sizeof(ResponseHeader) <= kHeaderBytes);
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");

@@ -1,0 +1,28 @@
+# Pocket: `make run` and `make test` are the two commands a newcomer needs.
+BUILD := build
+JOBS := $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test check format clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Install every package Pocket needs (Debian 12; root or sudo)
+	@tools/setup
+
+build: setup ## Build the release programs into build/bin
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS)
+
+test: build ## Build, then run every test
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+
+format: ## Format all C and C++ sources
+	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 -i
+
+check: ## Formatting
+	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 --dry-run -Werror
+
+clean: ## Remove what was built
+	@rm -rf $(BUILD)
