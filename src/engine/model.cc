@@ -1,0 +1,109 @@
+#include "engine/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace pocket::engine {
+namespace {
+
+Error engine_error(const pocket_engine_api* api, const char* what, int32_t status,
+                   const pocket_engine_error& error) {
+  const auto code = status == POCKET_OK ? POCKET_INTERNAL : static_cast<pocket_status>(status);
+  return Error{code, fmt::format("{} ({}): {}", what, api->name, error.message)};
+}
+
+using InfoFunction = int32_t (*)(const pocket_engine_model*, uint32_t, pocket_engine_tensor_info*);
+
+Result<std::vector<TensorInfo>> read_infos(const pocket_engine_model* model, uint32_t count,
+                                           InfoFunction function) {
+  std::vector<TensorInfo> infos;
+  for (uint32_t index = 0; index < count; ++index) {
+    pocket_engine_tensor_info raw{};
+    if (const int32_t status = function(model, index, &raw); status != POCKET_OK) {
+      return Error{static_cast<pocket_status>(status),
+                   fmt::format("engine gave no information on tensor {}", index)};
+    }
+    TensorInfo info;
+    info.name = raw.name == nullptr ? "" : raw.name;
+    info.dtype = raw.dtype;
+    info.rank = raw.rank;
+    if (raw.rank > POCKET_MAX_RANK) {
+      return Error{POCKET_UNIMPLEMENTED,
+                   fmt::format("tensor '{}' has rank {}; Pocket carries up to {}", info.name,
+                               raw.rank, POCKET_MAX_RANK)};
+    }
+    std::copy_n(raw.shape, std::max(raw.rank, 0), info.shape);
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+}  // namespace
+
+uint64_t TensorInfo::static_bytes() const {
+  return rank < 0 ? 0 : tensor_bytes(dtype, dimensions()).value_or(0);
+}
+
+Context::~Context() {
+  if (context_ != nullptr) api_->destroy_context(context_);
+}
+
+Result<void> Context::run(std::span<const pocket_engine_input> inputs,
+                          std::span<pocket_engine_output> outputs) {
+  pocket_engine_error error;
+  error.message[0] = '\0';
+  const int32_t status = api_->run(context_, inputs.data(), static_cast<uint32_t>(inputs.size()),
+                                   outputs.data(), static_cast<uint32_t>(outputs.size()), &error);
+  if (status != POCKET_OK) return engine_error(api_, "running the model", status, error);
+  return ok_result();
+}
+
+Result<Model> Model::load(const Plugin& plugin, const LoadOptions& options) {
+  const pocket_engine_api* api = &plugin.api();
+  std::vector<pocket_engine_option> pairs;
+  for (const auto& [key, value] : options.options) pairs.push_back({key.c_str(), value.c_str()});
+  pocket_engine_load_options raw{};
+  raw.struct_size = sizeof(raw);
+  raw.model_path = options.path.c_str();
+  raw.threads = std::max(options.threads, 1U);
+  raw.concurrency = std::max(options.concurrency, 1U);
+  raw.options = pairs.data();
+  raw.option_count = pairs.size();
+  pocket_engine_error error;
+  error.message[0] = '\0';
+  pocket_engine_model* handle = nullptr;
+  if (const int32_t status = api->load(&raw, &handle, &error); status != POCKET_OK) {
+    return engine_error(api, fmt::format("loading '{}'", options.path).c_str(), status, error);
+  }
+  Model model(api, handle);
+  POCKET_ASSIGN_OR_RETURN(model.inputs_,
+                          read_infos(handle, api->input_count(handle), api->input_info));
+  POCKET_ASSIGN_OR_RETURN(model.outputs_,
+                          read_infos(handle, api->output_count(handle), api->output_info));
+  return model;
+}
+
+Model::~Model() {
+  if (model_ != nullptr) api_->unload(model_);
+}
+
+Result<Context> Model::create_context() {
+  pocket_engine_error error;
+  error.message[0] = '\0';
+  pocket_engine_context* context = nullptr;
+  if (const int32_t status = api_->create_context(model_, &context, &error); status != POCKET_OK) {
+    return engine_error(api_, "making an execution context", status, error);
+  }
+  return Context(api_, context);
+}
+
+void Model::expect_parallel_runs(uint32_t runs) {
+  const bool has = api_->struct_size >= offsetof(pocket_engine_api, expect_parallel_runs) +
+                                            sizeof(api_->expect_parallel_runs);
+  if (has && api_->expect_parallel_runs != nullptr) api_->expect_parallel_runs(model_, runs);
+}
+
+}  // namespace pocket::engine

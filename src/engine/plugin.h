@@ -1,0 +1,32 @@
+// Loading of engine plugins: shared libraries with the C interface of pocket/engine.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "pocket/engine.h"
+
+namespace pocket::engine {
+
+/// A loaded and version-checked engine plugin. Move-only. The library stays loaded for the life of
+/// the process (engines start threads that outlive any unload). Any thread.
+class Plugin {
+ public:
+  /// Loads `<engine_dir>/libpocket-engine-<name>.so`.
+  /// INVALID_ARGUMENT: not a name. NOT_FOUND: no such engine; the message lists those that are
+  /// there. UNIMPLEMENTED: the library cannot be loaded or lacks the entry point.
+  /// VERSION_MISMATCH: it was built for another engine interface.
+  static Result<Plugin> load(const std::string& engine_dir, const std::string& name);
+
+  const pocket_engine_api& api() const { return *api_; }
+
+ private:
+  explicit Plugin(const pocket_engine_api* api) : api_(api) {}
+  const pocket_engine_api* api_;
+};
+
+/// Names of the engines in a folder, sorted; empty when there is no such folder.
+std::vector<std::string> list_engines(const std::string& engine_dir);
+
+}  // namespace pocket::engine
