@@ -1,0 +1,100 @@
+#include "model.h"
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace pocket::openvino_engine {
+namespace {
+
+// One core for all models of the process: it owns the plugin and its compiled kernels.
+ov::Core& core() {
+  static ov::Core instance;
+  return instance;
+}
+
+const std::vector<std::pair<int32_t, ov::element::Type>>& types() {
+  static const std::vector<std::pair<int32_t, ov::element::Type>> table = {
+      {POCKET_FLOAT32, ov::element::f32},  {POCKET_UINT8, ov::element::u8},
+      {POCKET_INT8, ov::element::i8},      {POCKET_UINT16, ov::element::u16},
+      {POCKET_INT16, ov::element::i16},    {POCKET_INT32, ov::element::i32},
+      {POCKET_INT64, ov::element::i64},    {POCKET_STRING, ov::element::string},
+      {POCKET_BOOL, ov::element::boolean}, {POCKET_FLOAT16, ov::element::f16},
+      {POCKET_FLOAT64, ov::element::f64},  {POCKET_UINT32, ov::element::u32},
+      {POCKET_UINT64, ov::element::u64},   {POCKET_BFLOAT16, ov::element::bf16}};
+  return table;
+}
+
+ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
+  ov::AnyMap properties;
+  properties.emplace(ov::inference_num_threads(static_cast<int32_t>(options.threads)));
+  properties.emplace(ov::num_streams(
+      ov::streams::Num(static_cast<int32_t>(std::min(options.threads, options.concurrency)))));
+  // Pinned threads make two processes share one core.
+  properties.emplace(ov::hint::enable_cpu_pinning(false));
+  bool exact = true;
+  for (size_t index = 0; index < options.option_count; ++index) {
+    const std::string key = options.options[index].key;
+    const std::string value = options.options[index].value;
+    if (key == "precision") {
+      if (value != "float32" && value != "auto") {
+        throw std::invalid_argument("precision is 'float32' or 'auto', not '" + value + "'");
+      }
+      exact = value == "float32";
+    } else if (key == "cache_dir") {
+      properties.emplace(ov::cache_dir(value));
+    } else if (key == "num_streams") {
+      properties[ov::num_streams.name()] = value;
+    } else {
+      throw std::invalid_argument("unknown option '" + key +
+                                  "': openvino knows precision, cache_dir and num_streams");
+    }
+  }
+  // Some processors run float32 models in bfloat16 unless told not to.
+  if (exact) properties.emplace(ov::hint::inference_precision(ov::element::f32));
+  return properties;
+}
+
+Port describe(const ov::Output<const ov::Node>& output, const std::string& fallback) {
+  Port port;
+  port.name = output.get_names().empty() ? fallback : output.get_any_name();
+  port.type = output.get_element_type();
+  port.dtype = dtype_of(port.type);
+  port.shape = output.get_partial_shape();
+  if (port.shape.rank().is_static() && port.shape.rank().get_length() > POCKET_MAX_RANK) {
+    throw std::invalid_argument("tensor '" + port.name + "' has more than 8 dimensions");
+  }
+  return port;
+}
+
+}  // namespace
+
+int32_t dtype_of(const ov::element::Type& type) {
+  for (const auto& [dtype, known] : types()) {
+    if (known == type) return dtype;
+  }
+  throw std::invalid_argument("element type " + type.get_type_name() +
+                              " is not one Pocket carries");
+}
+
+ov::element::Type type_of(int32_t dtype) {
+  for (const auto& [known, type] : types()) {
+    if (known == dtype) return type;
+  }
+  throw std::invalid_argument(std::string("OpenVINO has no element type ") +
+                              pocket_dtype_name(dtype));
+}
+
+Model::Model(const pocket_engine_load_options& options) {
+  compiled_ =
+      core().compile_model(std::string(options.model_path), "CPU", compile_properties(options));
+  for (const auto& input : compiled_.inputs()) {
+    inputs_.push_back(describe(input, "input_" + std::to_string(inputs_.size())));
+  }
+  for (const auto& output : compiled_.outputs()) {
+    outputs_.push_back(describe(output, "output_" + std::to_string(outputs_.size())));
+  }
+}
+
+}  // namespace pocket::openvino_engine

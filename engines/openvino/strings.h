@@ -1,0 +1,15 @@
+// String tensors between docs/format-tensor.md (offsets, then bytes) and OpenVINO's std::string.
+#pragma once
+
+#include <openvino/openvino.hpp>
+
+#include "pocket/engine.h"
+
+namespace pocket::openvino_engine {
+
+/// Copies the strings; the host has checked the offsets.
+ov::Tensor unpack_strings(const pocket_engine_input& input, const ov::Shape& shape);
+uint64_t packed_string_bytes(const ov::Tensor& tensor);
+void pack_strings(const ov::Tensor& tensor, void* data);
+
+}  // namespace pocket::openvino_engine
