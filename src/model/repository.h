@@ -1,0 +1,64 @@
+// The model repository: which models there are, in which versions, and what their entries say.
+// Layout: docs/format-repository.md. Nothing here opens or parses a model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pocket::model {
+
+/// What models/<name>/model.toml may say; every key is optional.
+struct Manifest {
+  std::optional<std::string> engine;
+  std::optional<uint32_t> threads;
+  std::optional<uint32_t> concurrency;
+  std::string precision = "float32";
+  bool warmup = true;
+  std::optional<double> keep_alive_seconds;
+  std::optional<std::string> group;
+  std::optional<std::string> sha256;
+  std::string description;
+  std::string licence;
+  std::string source;
+  std::vector<std::pair<std::string, std::string>> options;  // for the engine, sorted by key
+};
+
+/// One version of one model.
+struct ModelSource {
+  std::string name;
+  std::string version;
+  std::string folder;  // models/<name>/<version>
+  std::string path;    // of the model: a file, or a folder for a SavedModel
+  std::string format;  // "onnx", "xml", "tflite", "savedmodel" or "null"
+  uint64_t file_bytes = 0;
+  Manifest manifest;
+};
+
+/// A folder of models, read anew at each call: models may be added while the service runs.
+class Repository {
+ public:
+  explicit Repository(std::string root) : root_(std::move(root)) {}
+  const std::string& root() const { return root_; }
+
+  /// Every version of every model, by name and rising version, and what was wrong with others.
+  std::vector<ModelSource> list(std::vector<Error>* problems) const;
+  /// A version of a model; an empty version means the newest. NOT_FOUND lists what there is.
+  Result<ModelSource> find(const std::string& name, const std::string& version) const;
+
+ private:
+  std::string root_;
+};
+
+/// Parses a manifest; INVALID_ARGUMENT names the line, the key and the nearest known key.
+Result<Manifest> parse_manifest(const std::string& text, const std::string& path);
+
+/// True for names that are safe as one path component: letters, digits, '.', '_' and '-', no
+/// leading dot, at most 128 characters.
+bool is_model_name(const std::string& name);
+
+}  // namespace pocket::model
