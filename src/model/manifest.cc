@@ -5,8 +5,8 @@
 #include <array>
 #include <string_view>
 
-#include "base/nearest.h"
 #include "model/repository.h"
+#include "model/toml_reader.h"
 
 namespace pocket::model {
 namespace {
@@ -15,49 +15,7 @@ constexpr std::array<std::string_view, 12> kKeys = {
     "engine", "threads", "concurrency", "precision", "warmup", "keep_alive_seconds",
     "group",  "sha256",  "description", "licence",   "source", "options"};
 
-/// Reads one key into `target`; the error names file, line, key and the wanted type.
-class Reader {
- public:
-  Reader(const toml::table& table, const std::string& path) : table_(table), path_(path) {}
-
-  template <typename T, typename Target>
-  void read(const char* key, const char* wanted, Target& target) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr || failed_) return;
-    if (const auto value = node->value_exact<T>()) {
-      target = *value;
-    } else {
-      fail(*node, fmt::format("'{}' must be {}", key, wanted));
-    }
-  }
-
-  void read_count(const char* key, std::optional<uint32_t>& target) {
-    std::optional<int64_t> value;
-    read<int64_t>(key, "a whole number from 1 to 1024", value);
-    if (!value) return;
-    if (*value < 1 || *value > 1024) {
-      fail(*table_.get(key), fmt::format("'{}' must be a whole number from 1 to 1024", key));
-    } else {
-      target = static_cast<uint32_t>(*value);
-    }
-  }
-
-  void fail(const toml::node& node, const std::string& text) {
-    if (failed_) return;
-    failed_ = true;
-    error_ = Error{POCKET_INVALID_ARGUMENT,
-                   fmt::format("{} line {}: {}", path_, node.source().begin.line, text)};
-  }
-  Result<void> result() { return failed_ ? Result<void>(error_) : ok_result(); }
-
- private:
-  const toml::table& table_;
-  const std::string& path_;
-  bool failed_ = false;
-  Error error_;
-};
-
-void read_options(const toml::table& table, Reader& reader, Manifest& manifest) {
+void read_options(const toml::table& table, TomlReader& reader, Manifest& manifest) {
   const toml::table* options = table["options"].as_table();
   if (options == nullptr) return;
   for (const auto& [key, node] : *options) {
@@ -82,17 +40,11 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
         fmt::format("{} line {}: {}", path, error.source().begin.line, error.description())};
   }
   Manifest manifest;
-  Reader reader(table, path);
-  for (const auto& [key, node] : table) {
-    if (std::find(kKeys.begin(), kKeys.end(), key.str()) == kKeys.end()) {
-      const std::string nearest = nearest_word(key.str(), kKeys);
-      reader.fail(node, fmt::format("unknown key '{}'{}", key.str(),
-                                    nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
-    }
-  }
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kKeys);
   reader.read<std::string>("engine", "the name of an engine", manifest.engine);
-  reader.read_count("threads", manifest.threads);
-  reader.read_count("concurrency", manifest.concurrency);
+  reader.read_count("threads", 1, 1024, manifest.threads);
+  reader.read_count("concurrency", 1, 1024, manifest.concurrency);
   reader.read<std::string>("precision", "'float32' or 'auto'", manifest.precision);
   reader.read<bool>("warmup", "true or false", manifest.warmup);
   reader.read<std::string>("group", "a name", manifest.group);
@@ -100,12 +52,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
   reader.read<std::string>("description", "a text", manifest.description);
   reader.read<std::string>("licence", "a text", manifest.licence);
   reader.read<std::string>("source", "a text", manifest.source);
-  if (const toml::node* node = table.get("keep_alive_seconds")) {
-    manifest.keep_alive_seconds = node->value<double>();
-    if (!manifest.keep_alive_seconds || *manifest.keep_alive_seconds < 0) {
-      reader.fail(*node, "'keep_alive_seconds' must be a number >= 0 (0: for ever)");
-    }
-  }
+  reader.read_seconds("keep_alive_seconds", manifest.keep_alive_seconds);
   if (manifest.precision != "float32" && manifest.precision != "auto") {
     reader.fail(*table.get("precision"), "'precision' must be 'float32' or 'auto'");
   }
