@@ -1,0 +1,147 @@
+#include "daemon/config.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+
+#include "daemon/processors.h"
+#include "model/toml_reader.h"
+
+namespace pocket::daemon {
+namespace {
+
+using model::TomlReader;
+
+constexpr std::array<std::string_view, 4> kTables = {"service", "limits", "engines", "models"};
+constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
+                                                      "engine_dir", "runner",       "log_level",
+                                                      "log_file",   "drain_seconds"};
+constexpr std::array<std::string_view, 5> kLimits = {"sessions", "channels_per_session",
+                                                     "region_bytes", "session_bytes", "runners"};
+constexpr std::array<std::string_view, 4> kEngines = {"default", "threads", "concurrency",
+                                                      "cache_dir"};
+constexpr std::array<std::string_view, 3> kModels = {"keep_alive_seconds", "load_timeout_seconds",
+                                                     "preload"};
+
+Result<void> read_service(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kService);
+  reader.read<std::string>("socket", "a path", config.socket);
+  reader.read_count("socket_mode", 0, 0777, config.socket_mode);
+  reader.read<std::string>("models", "a path", config.models);
+  reader.read<std::string>("engine_dir", "a path", config.engine_dir);
+  reader.read<std::string>("runner", "a path", config.runner);
+  reader.read<std::string>("log_level", "debug, info, warning or error", config.log_level);
+  reader.read<std::string>("log_file", "a path", config.log_file);
+  reader.read_seconds("drain_seconds", config.drain_seconds);
+  return reader.result();
+}
+
+Result<void> read_limits(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kLimits);
+  reader.read_count("sessions", 1, 1'000'000, config.sessions);
+  reader.read_count("channels_per_session", 1, 100'000, config.channels_per_session);
+  reader.read_count("region_bytes", 65536, int64_t{1} << 40, config.region_bytes);
+  reader.read_count("session_bytes", 65536, int64_t{1} << 44, config.session_bytes);
+  reader.read_count("runners", 1, 4096, config.runners);
+  return reader.result();
+}
+
+Result<void> read_engines(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kEngines);
+  reader.read<std::string>("default", "the name of an engine", config.default_engine);
+  reader.read_count("threads", 0, 1024, config.threads);
+  reader.read_count("concurrency", 0, 1024, config.concurrency);
+  reader.read<std::string>("cache_dir", "a path", config.cache_dir);
+  return reader.result();
+}
+
+Result<void> read_models(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kModels);
+  reader.read_seconds("keep_alive_seconds", config.keep_alive_seconds);
+  reader.read_seconds("load_timeout_seconds", config.load_timeout_seconds);
+  if (const toml::node* node = table.get("preload")) {
+    const toml::array* names = node->as_array();
+    config.preload.clear();
+    for (size_t index = 0; names != nullptr && index < names->size(); ++index) {
+      const auto name = (*names)[index].value_exact<std::string>();
+      if (!name) names = nullptr;
+      if (name) config.preload.push_back(*name);
+    }
+    if (names == nullptr) reader.fail(*node, "'preload' must be a list of model names");
+  }
+  return reader.result();
+}
+
+std::string default_socket() {
+  if (const char* path = std::getenv("POCKET_SOCKET"); path != nullptr && *path != '\0')
+    return path;
+  if (const char* folder = std::getenv("XDG_RUNTIME_DIR"); folder != nullptr && *folder != '\0') {
+    return std::string(folder) + "/pocket/pocket.sock";
+  }
+  return "/run/pocket/pocket.sock";
+}
+
+}  // namespace
+
+Result<void> parse_config(const std::string& text, const std::string& path, Config& config) {
+  toml::table file;
+  try {
+    file = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return Error{
+        POCKET_INVALID_ARGUMENT,
+        fmt::format("{} line {}: {}", path, error.source().begin.line, error.description())};
+  }
+  TomlReader reader(file, path);
+  reader.refuse_unknown_keys(kTables);
+  static const toml::table kEmpty;
+  const auto table = [&](const char* name) -> const toml::table& {
+    const toml::node* node = file.get(name);
+    if (node != nullptr && !node->is_table())
+      reader.fail(*node, fmt::format("'{}' must be a table", name));
+    return node != nullptr && node->is_table() ? *node->as_table() : kEmpty;
+  };
+  const toml::table& service = table("service");
+  const toml::table& limits = table("limits");
+  const toml::table& engines = table("engines");
+  const toml::table& models = table("models");
+  POCKET_RETURN_IF_ERROR(reader.result());
+  POCKET_RETURN_IF_ERROR(read_service(service, path, config));
+  POCKET_RETURN_IF_ERROR(read_limits(limits, path, config));
+  POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
+  return read_models(models, path, config);
+}
+
+Result<void> read_config_file(const std::string& path, Config& config) {
+  std::ifstream file(path);
+  if (!file) return errno_error(fmt::format("reading configuration '{}'", path), errno);
+  return parse_config({std::istreambuf_iterator<char>(file), {}}, path, config);
+}
+
+Result<void> complete_config(Config& config) {
+  std::error_code error;
+  const auto executable = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return errno_error("reading /proc/self/exe", error.value());
+  const auto bin = executable.parent_path();
+  if (config.socket.empty()) config.socket = default_socket();
+  if (config.runner.empty()) config.runner = (bin / "pocket-runner").string();
+  if (config.engine_dir.empty())
+    config.engine_dir = (bin.parent_path() / "lib" / "pocket").string();
+  config.models = std::filesystem::absolute(config.models).lexically_normal().string();
+  if (config.threads == 0) config.threads = usable_processors();
+  if (config.concurrency == 0) config.concurrency = config.threads;
+  return ok_result();
+}
+
+}  // namespace pocket::daemon

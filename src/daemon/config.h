@@ -1,0 +1,49 @@
+// What pocketd can be told: defaults, the TOML file, then the command line. docs/configuration.md
+// documents every key.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pocket::daemon {
+
+struct Config {
+  // [service]
+  std::string socket;  // empty: POCKET_SOCKET, the runtime folder, /run/pocket
+  mode_t socket_mode = 0666;
+  std::string models = "models";
+  std::string engine_dir;  // empty: beside the executable
+  std::string runner;      // empty: beside the executable
+  std::string log_level = "info";
+  std::string log_file;  // empty: standard error
+  double drain_seconds = 10;
+  // [limits]
+  uint32_t sessions = 4096;
+  uint32_t channels_per_session = 64;
+  uint64_t region_bytes = uint64_t{1} << 30;
+  uint64_t session_bytes = uint64_t{4} << 30;
+  uint32_t runners = 64;
+  // [engines]
+  std::string default_engine = "openvino";
+  uint32_t threads = 0;      // 0: the processors and the quota this service may use
+  uint32_t concurrency = 0;  // 0: as many as threads
+  std::string cache_dir;
+  // [models]
+  double keep_alive_seconds = 300;
+  double load_timeout_seconds = 120;
+  std::vector<std::string> preload;
+};
+
+/// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.
+Result<void> read_config_file(const std::string& path, Config& config);
+Result<void> parse_config(const std::string& text, const std::string& path, Config& config);
+
+/// Fills what is empty: socket, engine_dir, runner, threads, concurrency.
+Result<void> complete_config(Config& config);
+
+}  // namespace pocket::daemon

@@ -1,0 +1,135 @@
+// pocketd: the control plane of Pocket.
+#include <signal.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+
+#include "daemon/service.h"
+
+namespace pocket::daemon {
+namespace {
+
+struct CommandLine {
+  std::string config_file;
+  std::optional<std::string> socket, models, engine_dir, runner, log_level, log_file;
+  int ready_fd = -1;
+};
+
+void define_options(CLI::App& app, CommandLine& line) {
+  app.add_option("--config", line.config_file, "TOML configuration file")->type_name("FILE");
+  app.add_option("--socket", line.socket, "Unix socket to listen on")->type_name("PATH");
+  app.add_option("--models", line.models, "Folder of the model repository")->type_name("DIR");
+  app.add_option("--engine-dir", line.engine_dir, "Folder of the engine plugins")->type_name("DIR");
+  app.add_option("--runner", line.runner, "The pocket-runner program")->type_name("PATH");
+  app.add_option("--ready-fd", line.ready_fd, "Descriptor that gets 'ready' when it is so")
+      ->type_name("N");
+  app.add_option("--log-level", line.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-file", line.log_file, "Log to a file instead of standard error")
+      ->type_name("FILE");
+}
+
+Result<Config> make_config(const CommandLine& line) {
+  Config config;
+  if (!line.config_file.empty()) {
+    POCKET_RETURN_IF_ERROR(read_config_file(line.config_file, config));
+  }
+  if (line.socket) config.socket = *line.socket;
+  if (line.models) config.models = *line.models;
+  if (line.engine_dir) config.engine_dir = *line.engine_dir;
+  if (line.runner) config.runner = *line.runner;
+  if (line.log_level) config.log_level = *line.log_level;
+  if (line.log_file) config.log_file = *line.log_file;
+  POCKET_RETURN_IF_ERROR(complete_config(config));
+  return config;
+}
+
+/// A log that cannot be written (a full disk) never stops the service: spdlog's error handler
+/// swallows the failure, and the next line is tried again.
+Result<void> set_up_log(const Config& config) {
+  try {
+    auto logger = config.log_file.empty()
+                      ? spdlog::stderr_logger_st("pocketd")
+                      : spdlog::basic_logger_st("pocketd", config.log_file, /*truncate=*/false);
+    logger->set_error_handler([](const std::string&) {});
+    logger->set_level(spdlog::level::from_str(config.log_level));
+    logger->flush_on(spdlog::level::info);
+    spdlog::set_default_logger(logger);
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocketd: %v");
+  } catch (const spdlog::spdlog_ex& error) {
+    return Error{POCKET_INVALID_ARGUMENT, std::string("opening the log: ") + error.what()};
+  }
+  return ok_result();
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return errno_error("signalfd", errno);
+  POCKET_RETURN_IF_ERROR(loop.watch(fd.get(), EPOLLIN, [&service, raw = fd.get()](uint32_t) {
+    signalfd_siginfo info{};
+    if (::read(raw, &info, sizeof(info)) > 0) service.shut_down();
+  }));
+  return fd;
+}
+
+Result<void> serve(const Config& config, int ready_fd) {
+  POCKET_RETURN_IF_ERROR(set_up_log(config));
+  raise_descriptor_limit();
+  ::signal(SIGPIPE, SIG_IGN);
+  POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
+  Service service(*loop, config);
+  POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
+  POCKET_RETURN_IF_ERROR(service.start([ready_fd] {
+    if (ready_fd < 0) return;
+    if (::write(ready_fd, "ready\n", 6) != 6) spdlog::warn("nobody waits for readiness");
+    ::close(ready_fd);
+  }));
+  loop->run();
+  loop->forget(signals.get());
+  if (!service.failure().empty()) return Error{POCKET_FAILED_PRECONDITION, service.failure()};
+  spdlog::info("ended");
+  return ok_result();
+}
+
+}  // namespace
+}  // namespace pocket::daemon
+
+int main(int argc, char** argv) {
+  using namespace pocket::daemon;
+  CLI::App app("pocketd: shares one ML runtime among the clients of a machine");
+  app.set_version_flag("--version", std::string(POCKET_VERSION_TEXT));
+  CommandLine line;
+  define_options(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  auto config = make_config(line);
+  auto served = config.ok() ? serve(*config, line.ready_fd) : pocket::Result<void>(config.error());
+  if (served.ok()) return 0;
+  std::fprintf(stderr, "pocketd: %s\n", served.error().message.c_str());
+  return 1;
+}

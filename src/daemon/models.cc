@@ -1,0 +1,332 @@
+#include "daemon/models.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "model/digest.h"
+
+namespace pocket::daemon {
+namespace {
+
+namespace control = wire::control;
+
+constexpr uint64_t kRunnerGraceNs = 5 * kNanosecondsPerSecond;
+
+/// After the second crash in a row a model waits 0.5 s, then twice as long each time, up to 30 s.
+uint64_t crash_delay_ns(uint32_t crashes) {
+  if (crashes < 2) return 0;
+  return std::min<uint64_t>(30 * kNanosecondsPerSecond, (kNanosecondsPerSecond / 2)
+                                                            << std::min<uint32_t>(crashes - 2, 10));
+}
+
+uint64_t seconds_to_ns(double seconds) {
+  return static_cast<uint64_t>(seconds * static_cast<double>(kNanosecondsPerSecond));
+}
+
+std::vector<control::TensorInfoT> copy_infos(
+    const std::vector<std::unique_ptr<control::TensorInfoT>>& from) {
+  std::vector<control::TensorInfoT> infos;
+  for (const auto& info : from) infos.push_back(*info);
+  return infos;
+}
+
+/// What makes two copies different, beside contents and engine.
+std::string options_key(const model::Manifest& manifest, uint32_t threads, uint32_t concurrency) {
+  std::string key = fmt::format("precision={} threads={} concurrency={}", manifest.precision,
+                                threads, concurrency);
+  for (const auto& [name, value] : manifest.options) key += fmt::format(" {}={}", name, value);
+  return key;
+}
+
+}  // namespace
+
+Models::Models(EventLoop& loop, const Config& config, OnRunnerDeath on_runner_death)
+    : loop_(loop),
+      config_(config),
+      on_runner_death_(std::move(on_runner_death)),
+      repository_(config.models) {}
+
+std::string Models::engine_of(const model::ModelSource& source, const std::string& wanted) const {
+  if (source.format == "null") return "null";
+  if (!wanted.empty()) return wanted;
+  return source.manifest.engine.value_or(config_.default_engine);
+}
+
+void Models::open(const std::string& name, const std::string& version, const std::string& engine,
+                  Opened opened) {
+  auto source = repository_.find(name, version);
+  if (!source.ok()) {
+    opened(std::move(source).error());
+    return;
+  }
+  // Reading a large model takes a while: not on the loop.
+  background_.run(
+      [this, source = std::move(*source), engine, opened = std::move(opened)]() mutable {
+        auto digest = model::cached_digest(source.folder);
+        loop_.post([this, source = std::move(source), engine, opened = std::move(opened),
+                    digest = std::move(digest)]() mutable {
+          if (!digest.ok()) {
+            opened(std::move(digest).error());
+          } else if (source.manifest.sha256 && *source.manifest.sha256 != *digest) {
+            opened(Error{
+                POCKET_DATA_LOSS,
+                fmt::format("model '{}' version {} has SHA-256 {}, its model.toml wants {}: the "
+                            "files are damaged or were changed",
+                            source.name, source.version, *digest, *source.manifest.sha256)});
+          } else {
+            open_source(std::move(source), engine, *digest, opened);
+          }
+        });
+      });
+}
+
+LoadedModel& Models::entry_for(model::ModelSource source, const std::string& engine,
+                               const std::string& digest) {
+  const uint32_t threads = source.manifest.threads.value_or(config_.threads);
+  const uint32_t concurrency = source.manifest.concurrency.value_or(config_.concurrency);
+  const std::string key =
+      digest + "\n" + engine + "\n" + options_key(source.manifest, threads, concurrency);
+  keys_[source.name + "\n" + source.version] = key;
+  auto& entry = models_[key];
+  if (entry == nullptr) {
+    entry = std::make_unique<LoadedModel>();
+    entry->key = key;
+    entry->id = next_id_++;
+    entry->engine = engine;
+    entry->digest = digest;
+    entry->group = engine + "\n" + source.manifest.group.value_or(key);
+  }
+  if (entry->state != ModelState::kReady) entry->source = std::move(source);
+  return *entry;
+}
+
+void Models::open_source(model::ModelSource source, const std::string& engine,
+                         const std::string& digest, const Opened& opened) {
+  const std::string chosen = engine_of(source, engine);
+  LoadedModel& model = entry_for(std::move(source), chosen, digest);
+  model.last_used_ns = monotonic_ns();
+  if (model.state == ModelState::kReady) {
+    start_idle_timer(model);
+    opened(&model);
+    return;
+  }
+  if (on_empty_) {
+    opened(Error{POCKET_UNAVAILABLE, "the service is shutting down"});
+    return;
+  }
+  if (model.state != ModelState::kLoading && model.not_before_ns > model.last_used_ns) {
+    opened(Error{POCKET_BUSY,
+                 fmt::format("model '{}' crashed its runner {} times in a row; it may be opened "
+                             "again in {:.1f} s",
+                             model.source.name, model.crashes,
+                             static_cast<double>(model.not_before_ns - model.last_used_ns) / 1e9)});
+    return;
+  }
+  model.waiters.push_back(opened);
+  if (model.state != ModelState::kLoading) start_load(model);
+}
+
+Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
+  for (const auto& runner : runners_) {
+    if (runner.group == model.group && !runner.process->shutting_down())
+      return runner.process.get();
+  }
+  if (runners_.size() >= config_.runners) {
+    return Error{POCKET_BUSY,
+                 fmt::format("{} runners are running, the limit (limits.runners): unload "
+                             "a model, or raise it",
+                             runners_.size())};
+  }
+  POCKET_ASSIGN_OR_RETURN(
+      auto process, RunnerProcess::spawn(loop_, config_, model.engine,
+                                         [this](RunnerProcess& runner, const std::string& how) {
+                                           forget_runner(runner, how);
+                                         }));
+  runners_.push_back({std::move(process), model.group});
+  return runners_.back().process.get();
+}
+
+void Models::start_load(LoadedModel& model) {
+  auto runner = runner_for(model);
+  if (!runner.ok()) {
+    model.state = ModelState::kFailed;
+    model.error = runner.error().message;
+    answer_waiters(model, std::move(runner).error());
+    return;
+  }
+  model.state = ModelState::kLoading;
+  model.error.clear();
+  model.runner = *runner;
+  const model::Manifest& manifest = model.source.manifest;
+  control::RunnerLoadT load;
+  load.model = model.id;
+  load.path = model.source.path;
+  load.threads = manifest.threads.value_or(config_.threads);
+  load.concurrency = manifest.concurrency.value_or(config_.concurrency);
+  load.warmup = manifest.warmup;
+  load.label = model.source.name;
+  const auto add_option = [&load](const std::string& key, const std::string& value) {
+    auto option = std::make_unique<control::OptionT>();
+    option->key = key;
+    option->value = value;
+    load.options.push_back(std::move(option));
+  };
+  add_option("precision", manifest.precision);
+  if (!config_.cache_dir.empty()) add_option("cache_dir", config_.cache_dir);
+  for (const auto& [key, value] : manifest.options) add_option(key, value);
+  LoadedModel* target = &model;
+  model.load_timer = loop_.after(seconds_to_ns(config_.load_timeout_seconds), [this, target] {
+    target->load_timer = 0;
+    spdlog::error("model '{}' did not load in {} s", target->source.name,
+                  config_.load_timeout_seconds);
+    if (target->runner != nullptr) target->runner->kill();
+  });
+  model.runner->request(std::move(load), {}, [this, target](Result<control::MessageT> reply) {
+    finish_load(*target, std::move(reply));
+  });
+}
+
+void Models::finish_load(LoadedModel& model, Result<control::MessageT> reply) {
+  const bool timed_out = model.load_timer == 0;
+  if (!timed_out) loop_.cancel(model.load_timer);
+  model.load_timer = 0;
+  const control::RunnerLoadedT* loaded = reply.ok() ? reply->body.AsRunnerLoaded() : nullptr;
+  if (loaded == nullptr) {
+    Error error = reply.ok()
+                      ? Error{POCKET_INTERNAL, "the runner gave another answer than asked for"}
+                      : std::move(reply).error();
+    if (timed_out) {
+      error = Error{POCKET_DEADLINE_EXCEEDED,
+                    fmt::format("it did not load within {} s (models.load_timeout_seconds)",
+                                config_.load_timeout_seconds)};
+    }
+    error = std::move(error).with_context(
+        fmt::format("loading model '{}' version {}", model.source.name, model.source.version));
+    spdlog::error("{}", error.message);
+    model.state = ModelState::kFailed;
+    model.error = error.message;
+    if (error.code == POCKET_UNAVAILABLE) {
+      model.crashes += 1;
+      model.not_before_ns = monotonic_ns() + crash_delay_ns(model.crashes);
+    }
+    RunnerProcess* runner = std::exchange(model.runner, nullptr);
+    const bool shared = std::any_of(models_.begin(), models_.end(), [runner](const auto& entry) {
+      return entry.second->runner == runner;
+    });
+    if (!shared && runner->pid() > 0) runner->shut_down(kRunnerGraceNs);
+    answer_waiters(model, error);
+    return;
+  }
+  model.state = ModelState::kReady;
+  model.ready_ns = monotonic_ns();
+  model.inputs = copy_infos(loaded->inputs);
+  model.outputs = copy_infos(loaded->outputs);
+  model.load_ms = loaded->load_ms;
+  model.memory_bytes = loaded->memory_bytes;
+  spdlog::info("model '{}' version {} ready in runner {} after {:.0f} ms", model.source.name,
+               model.source.version, model.runner->pid(), model.load_ms);
+  start_idle_timer(model);
+  answer_waiters(model, &model);
+}
+
+void Models::answer_waiters(LoadedModel& model, const Result<LoadedModel*>& result) {
+  auto waiters = std::move(model.waiters);
+  model.waiters.clear();
+  for (auto& waiter : waiters) waiter(result);
+}
+
+void Models::use(LoadedModel& model, int channels) {
+  model.channels = static_cast<uint32_t>(static_cast<int>(model.channels) + channels);
+  model.last_used_ns = monotonic_ns();
+  start_idle_timer(model);
+}
+
+void Models::start_idle_timer(LoadedModel& model) {
+  if (model.idle_timer != 0) loop_.cancel(model.idle_timer);
+  model.idle_timer = 0;
+  const double seconds =
+      model.source.manifest.keep_alive_seconds.value_or(config_.keep_alive_seconds);
+  if (model.state != ModelState::kReady || model.channels > 0 || seconds == 0) return;
+  LoadedModel* target = &model;
+  model.idle_timer = loop_.after(seconds_to_ns(seconds), [this, target] {
+    target->idle_timer = 0;
+    spdlog::info("model '{}' was not used for a while: unloaded", target->source.name);
+    release(*target);
+  });
+}
+
+void Models::release(LoadedModel& model) {
+  if (model.idle_timer != 0) loop_.cancel(model.idle_timer);
+  model.idle_timer = 0;
+  model.state = ModelState::kUnloaded;
+  RunnerProcess* runner = std::exchange(model.runner, nullptr);
+  const bool shared = std::any_of(models_.begin(), models_.end(), [runner](const auto& entry) {
+    return entry.second->runner == runner;
+  });
+  if (shared) {
+    control::RunnerUnloadT unload;
+    unload.model = model.id;
+    runner->request(std::move(unload), {}, nullptr);
+  } else {
+    runner->shut_down(kRunnerGraceNs);  // the end of the process gives all its memory back
+  }
+}
+
+Result<void> Models::unload(const std::string& name, const std::string& version) {
+  POCKET_ASSIGN_OR_RETURN(const auto source, repository_.find(name, version));
+  const auto key = keys_.find(source.name + "\n" + source.version);
+  const auto found = key == keys_.end() ? models_.end() : models_.find(key->second);
+  if (found == models_.end() || found->second->state != ModelState::kReady) {
+    return Error{POCKET_NOT_FOUND,
+                 fmt::format("model '{}' version {} is not loaded", source.name, source.version)};
+  }
+  if (found->second->channels > 0) {
+    return Error{POCKET_FAILED_PRECONDITION,
+                 fmt::format("model '{}' is open in {} channels: close them first (`pocket service "
+                             "status` shows whose they are)",
+                             name, found->second->channels)};
+  }
+  release(*found->second);
+  return ok_result();
+}
+
+void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
+  for (auto& [key, model] : models_) {
+    if (model->runner != &runner) continue;
+    model->runner = nullptr;
+    model->state = ModelState::kUnloaded;
+    model->error = "its runner " + how;
+    if (model->idle_timer != 0) loop_.cancel(model->idle_timer);
+    model->idle_timer = 0;
+    const uint64_t now = monotonic_ns();
+    constexpr uint64_t kStableNs = 60 * kNanosecondsPerSecond;
+    model->crashes = now - model->ready_ns > kStableNs ? 1 : model->crashes + 1;
+    model->not_before_ns = now + crash_delay_ns(model->crashes);
+    model->restarts += 1;
+  }
+  on_runner_death_(runner, how);
+  // The process object is on the stack of its own callback: freed from the loop.
+  const auto found = std::find_if(runners_.begin(), runners_.end(), [&runner](const Runner& entry) {
+    return entry.process.get() == &runner;
+  });
+  if (found != runners_.end()) {
+    auto keep = std::make_shared<std::unique_ptr<RunnerProcess>>(std::move(found->process));
+    runners_.erase(found);
+    loop_.post([keep] {});
+  }
+  if (runners_.empty() && on_empty_) on_empty_();
+}
+
+void Models::shut_down(uint64_t grace_ns, std::function<void()> done) {
+  on_empty_ = std::move(done);
+  if (runners_.empty()) {
+    on_empty_();
+    return;
+  }
+  for (auto& runner : runners_) runner.process->shut_down(grace_ns);
+}
+
+}  // namespace pocket::daemon

@@ -1,0 +1,102 @@
+// The loaded models: one copy for each (contents, engine, options), whatever the names and however
+// many the clients.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/background.h"
+#include "daemon/config.h"
+#include "daemon/event_loop.h"
+#include "daemon/runner_process.h"
+#include "model/repository.h"
+
+namespace pocket::daemon {
+
+enum class ModelState { kUnloaded, kLoading, kReady, kFailed };
+
+/// One copy of a model. Owned by Models; the address is stable until the service ends.
+struct LoadedModel {
+  std::string key;
+  model::ModelSource source;
+  std::string engine;
+  std::string digest;
+  std::string group;
+  uint32_t id = 0;
+  ModelState state = ModelState::kUnloaded;
+  std::string error;
+  RunnerProcess* runner = nullptr;  // while loading and ready
+  std::vector<wire::control::TensorInfoT> inputs;
+  std::vector<wire::control::TensorInfoT> outputs;
+  double load_ms = 0;
+  uint64_t memory_bytes = 0;
+  uint32_t channels = 0;
+  uint32_t restarts = 0;
+  uint32_t crashes = 0;  // in a row
+  uint64_t ready_ns = 0;
+  uint64_t not_before_ns = 0;  // after crashes in a row: no new start before this
+  uint64_t last_used_ns = 0;
+  EventLoop::TimerId idle_timer = 0;
+  EventLoop::TimerId load_timer = 0;
+  std::vector<std::function<void(Result<LoadedModel*>)>> waiters;
+};
+
+/// Loads, shares, keeps and unloads models, each group of them in a runner of its own. Loop's
+/// thread only.
+class Models {
+ public:
+  using Opened = std::function<void(Result<LoadedModel*>)>;
+  using OnRunnerDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
+
+  Models(EventLoop& loop, const Config& config, OnRunnerDeath on_runner_death);
+
+  /// Finds and, where needed, loads; callers that ask for the same copy meanwhile share the load.
+  void open(const std::string& name, const std::string& version, const std::string& engine,
+            Opened opened);
+  /// A channel came (+1) or went (-1); the last one starts the keep-alive time.
+  void use(LoadedModel& model, int channels);
+  /// FAILED_PRECONDITION while clients use it, NOT_FOUND when it is not loaded.
+  Result<void> unload(const std::string& name, const std::string& version);
+  /// Every model of the repository, loaded or not.
+  std::vector<wire::control::ModelEntryT> list() const;
+  std::vector<wire::control::RunnerEntryT> list_runners() const;
+  const std::string& root() const { return repository_.root(); }
+
+  /// Ends every runner; `done` is called once none is left.
+  void shut_down(uint64_t grace_ns, std::function<void()> done);
+
+ private:
+  struct Runner {
+    std::unique_ptr<RunnerProcess> process;
+    std::string group;
+  };
+  void open_source(model::ModelSource source, const std::string& engine, const std::string& digest,
+                   const Opened& opened);
+  LoadedModel& entry_for(model::ModelSource source, const std::string& engine,
+                         const std::string& digest);
+  void start_load(LoadedModel& model);
+  Result<RunnerProcess*> runner_for(const LoadedModel& model);
+  void finish_load(LoadedModel& model, Result<wire::control::MessageT> reply);
+  void answer_waiters(LoadedModel& model, const Result<LoadedModel*>& result);
+  void forget_runner(RunnerProcess& runner, const std::string& how);
+  void release(LoadedModel& model);
+  void start_idle_timer(LoadedModel& model);
+  std::string engine_of(const model::ModelSource& source, const std::string& wanted) const;
+
+  EventLoop& loop_;
+  const Config& config_;
+  OnRunnerDeath on_runner_death_;
+  model::Repository repository_;
+  std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
+  std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it
+  std::vector<Runner> runners_;
+  uint32_t next_id_ = 1;
+  std::function<void()> on_empty_;
+  Background background_;  // last: ends before what its work refers to
+};
+
+}  // namespace pocket::daemon

@@ -1,0 +1,149 @@
+#include "daemon/runner_process.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace pocket::daemon {
+namespace {
+
+namespace control = wire::control;
+
+constexpr int kControlFd = 3;
+
+/// Starts `path` with only standard input, output, error and the control socket open, in a process
+/// group of its own (a Ctrl-C at the terminal is for pocketd, which then ends it in order).
+Result<pid_t> start_process(const Config& config, const std::string& engine, int control) {
+  const std::string control_text = std::to_string(kControlFd);
+  std::array<const char*, 10> arguments = {
+      config.runner.c_str(),     "--engine",     engine.c_str(),       "--engine-dir",
+      config.engine_dir.c_str(), "--control-fd", control_text.c_str(), "--log-level",
+      config.log_level.c_str(),  nullptr};
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, kControlFd + 1);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = -1;
+  const int failure = ::posix_spawn(&pid, config.runner.c_str(), &actions, &attributes,
+                                    const_cast<char* const*>(arguments.data()), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return errno_error(fmt::format("starting runner '{}'", config.runner), failure);
+  return pid;
+}
+
+std::string describe_exit(int status) {
+  if (WIFSIGNALED(status)) {
+    return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  }
+  return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
+                                                            const std::string& engine,
+                                                            OnDeath on_death) {
+  POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
+  std::unique_ptr<RunnerProcess> runner(new RunnerProcess(loop, engine, std::move(on_death)));
+  POCKET_ASSIGN_OR_RETURN(runner->pid_, start_process(config, engine, pair.second.get()));
+  runner->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, runner->pid_, 0)));
+  if (!runner->pidfd_.valid()) return errno_error("pidfd_open of the runner", errno);
+  RunnerProcess* self = runner.get();
+  POCKET_RETURN_IF_ERROR(
+      loop.watch(self->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->reap(); }));
+  runner->link_ = std::make_unique<PacketLink>(loop, std::move(pair.first));
+  POCKET_RETURN_IF_ERROR(runner->link_->start(
+      [self](control::MessageT message, std::vector<UniqueFd>) {
+        self->handle(std::move(message));
+      },
+      // A runner that closes its end is about to exit; one that does not must not linger.
+      [self](const Error&) { ::kill(self->pid_, SIGKILL); }));
+  spdlog::info("runner {} for engine '{}' started", runner->pid_, engine);
+  return runner;
+}
+
+RunnerProcess::~RunnerProcess() {
+  if (kill_timer_ != 0) loop_.cancel(kill_timer_);
+  if (pidfd_.valid()) loop_.forget(pidfd_.get());
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+}
+
+void RunnerProcess::handle(control::MessageT message) {
+  const auto found = replies_.find(message.id);
+  if (message.id == 0 || found == replies_.end()) return;  // RunnerReady needs no answer
+  const Reply reply = std::move(found->second);
+  replies_.erase(found);
+  if (const auto* failed = message.body.AsFailed()) {
+    reply(Error{
+        failed->status == POCKET_OK ? POCKET_INTERNAL : static_cast<pocket_status>(failed->status),
+        failed->message});
+  } else {
+    reply(std::move(message));
+  }
+}
+
+void RunnerProcess::shut_down(uint64_t grace_ns) {
+  if (shutting_down_) return;
+  shutting_down_ = true;
+  request(control::RunnerShutdownT{}, {}, nullptr);
+  kill_timer_ = loop_.after(grace_ns, [this] {
+    kill_timer_ = 0;
+    spdlog::warn("runner {} did not end in time: killed", pid_);
+    kill();
+  });
+}
+
+void RunnerProcess::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+void RunnerProcess::reap() {
+  int status = 0;
+  if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  const std::string how = describe_exit(status);
+  loop_.forget(pidfd_.get());
+  pidfd_.reset();
+  spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
+              how);
+  pid_ = -1;
+  link_.reset();
+  auto replies = std::move(replies_);
+  replies_.clear();
+  for (auto& [id, reply] : replies) {
+    reply(Error{POCKET_UNAVAILABLE, fmt::format("the runner of the model {}; try again", how)});
+  }
+  on_death_(*this, how);  // may destroy this
+}
+
+uint64_t RunnerProcess::memory_bytes() const {
+  std::ifstream file(fmt::format("/proc/{}/smaps_rollup", pid_));
+  std::string word;
+  while (file >> word) {
+    uint64_t kilobytes = 0;
+    if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+}  // namespace pocket::daemon

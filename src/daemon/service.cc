@@ -1,0 +1,186 @@
+#include "daemon/service.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace pocket::daemon {
+
+namespace control = wire::control;
+
+Service::Service(EventLoop& loop, const Config& config)
+    : loop_(loop),
+      config_(config),
+      models_(loop, config,
+              [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
+      started_ns_(monotonic_ns()) {}
+
+Service::~Service() {
+  if (listener_.valid()) {
+    loop_.forget(listener_.get());
+    ::unlink(config_.socket.c_str());
+  }
+}
+
+Result<void> Service::start(std::function<void()> on_ready) {
+  on_ready_ = std::move(on_ready);
+  POCKET_ASSIGN_OR_RETURN(listener_, ipc::listen_control(config_.socket, config_.socket_mode));
+  POCKET_RETURN_IF_ERROR(
+      loop_.watch(listener_.get(), EPOLLIN, [this](uint32_t) { accept_clients(); }));
+  preload();
+  return ok_result();
+}
+
+void Service::preload() {
+  preloads_left_ = config_.preload.size();
+  if (preloads_left_ == 0) become_ready();
+  for (const auto& name : config_.preload) {
+    models_.open(name, "", "", [this, name](Result<LoadedModel*> model) {
+      if (!model.ok()) {
+        failure_ = fmt::format("preloading: {}", model.error().message);
+        shut_down();
+      } else if (--preloads_left_ == 0) {
+        become_ready();
+      }
+    });
+  }
+}
+
+void Service::become_ready() {
+  ready_ = true;
+  spdlog::info("ready on {} with models from {}", config_.socket, config_.models);
+  if (on_ready_) on_ready_();
+}
+
+void Service::shut_down() {
+  if (stopping_) return;
+  stopping_ = true;
+  spdlog::info("shutting down");
+  if (listener_.valid()) {
+    loop_.forget(listener_.get());
+    ::unlink(config_.socket.c_str());
+    listener_.reset();
+  }
+  const auto grace = static_cast<uint64_t>(config_.drain_seconds * 1e9);
+  models_.shut_down(grace, [this] { loop_.post([this] { loop_.stop(); }); });
+}
+
+void Service::accept_clients() {
+  for (int count = 0; count < 64; ++count) {
+    auto socket = ipc::accept_control(listener_.get());
+    if (!socket.ok()) return;
+    auto peer = ipc::peer_identity(socket->get());
+    if (!peer.ok()) continue;
+    auto session = std::make_unique<Session>();
+    const uint64_t id = next_session_++;
+    session->id = id;
+    session->peer = *peer;
+    session->link = std::make_unique<PacketLink>(loop_, std::move(*socket));
+    if (sessions_.size() >= config_.sessions) {
+      control::FailedT failed;
+      failed.status = POCKET_BUSY;
+      failed.message =
+          fmt::format("{} clients are connected, the limit (limits.sessions)", sessions_.size());
+      session->link->send(wire::encode_message(0, std::move(failed)));
+      continue;
+    }
+    auto started = session->link->start(
+        [this, id](control::MessageT message, std::vector<UniqueFd>) {
+          if (Session* target = find(id)) handle(*target, std::move(message));
+        },
+        [this, id](const Error& reason) { end_session(id, reason); });
+    if (started.ok()) sessions_[id] = std::move(session);
+  }
+}
+
+Service::Session* Service::find(uint64_t session) {
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
+  control::FailedT failed;
+  failed.status = error.code;
+  failed.message = error.message;
+  answer(session, request, std::move(failed));
+}
+
+void Service::end_session(uint64_t id, const Error& reason) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  // The link is on the stack of its own callback: freed from the loop.
+  auto session = std::make_shared<std::unique_ptr<Session>>(std::move(found->second));
+  sessions_.erase(found);
+  if (reason.code != POCKET_UNAVAILABLE) {
+    spdlog::warn("client {} (pid {}) closed: {}", (*session)->name, (*session)->peer.pid,
+                 reason.message);
+  }
+  for (auto& [number, channel] : (*session)->channels) detach(*channel, nullptr);
+  loop_.post([session] {});
+}
+
+void Service::handle(Session& session, control::MessageT message) {
+  const uint64_t request = message.id;
+  if (const auto* hello = message.body.AsHello()) {
+    greet(session, request, *hello);
+  } else if (!session.greeted) {
+    const Error error{POCKET_FAILED_PRECONDITION, "the first message must be Hello"};
+    refuse(session.id, request, error);
+    end_session(session.id, error);
+  } else if (const auto* open = message.body.AsOpenModel()) {
+    open_model(session, request, *open);
+  } else if (const auto* grow = message.body.AsGrowChannel()) {
+    grow_channel(session, request, *grow);
+  } else if (const auto* close = message.body.AsCloseChannel()) {
+    close_channel(session, request, close->channel);
+  } else {
+    handle_admin(session, request, message);
+  }
+}
+
+void Service::greet(Session& session, uint64_t request, const control::HelloT& hello) {
+  const uint32_t version = std::min(hello.version_max, wire::kProtocolVersionMax);
+  if (version < hello.version_min || version < wire::kProtocolVersionMin) {
+    const Error error{
+        POCKET_VERSION_MISMATCH,
+        fmt::format(
+            "the client speaks protocol versions {} to {}, this service {} ({} to {}): update "
+            "{}",
+            hello.version_min, hello.version_max, POCKET_VERSION_TEXT, wire::kProtocolVersionMin,
+            wire::kProtocolVersionMax,
+            hello.version_min > wire::kProtocolVersionMax ? "the service" : "the client")};
+    refuse(session.id, request, error);
+    end_session(session.id, error);
+    return;
+  }
+  session.greeted = true;
+  session.name = hello.client_name.substr(0, 64);
+  control::WelcomeT welcome;
+  welcome.version = version;
+  welcome.service_version = POCKET_VERSION_TEXT;
+  welcome.session = session.id;
+  answer(session.id, request, std::move(welcome));
+}
+
+void Service::runner_died(RunnerProcess& runner, const std::string& how) {
+  for (auto& [id, session] : sessions_) {
+    for (auto& [number, channel] : session->channels) {
+      if (channel->runner != &runner) continue;
+      channel->runner = nullptr;
+      if (channel->model != nullptr) models_.use(*channel->model, -1);
+      channel->model = nullptr;
+      mark_broken(channel->response_header);
+      control::ChannelBrokenT broken;
+      broken.channel = number;
+      broken.message = fmt::format("the runner of the model {}", how);
+      session->link->send(wire::encode_message(0, std::move(broken)));
+    }
+  }
+}
+
+}  // namespace pocket::daemon

@@ -1,0 +1,96 @@
+// The service: who is connected, what they have open, and the answers to their control messages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "daemon/channel.h"
+#include "daemon/config.h"
+#include "daemon/event_loop.h"
+#include "daemon/models.h"
+#include "daemon/packet_link.h"
+
+namespace pocket::daemon {
+
+/// Loop's thread only.
+class Service {
+ public:
+  Service(EventLoop& loop, const Config& config);
+  ~Service();
+
+  /// Listens on the socket; `on_ready` is called when it does and every model to preload is loaded.
+  Result<void> start(std::function<void()> on_ready);
+  /// Stops accepting, lets calls in flight finish, ends every runner, then stops the loop.
+  void shut_down();
+  const std::string& failure() const { return failure_; }
+
+ private:
+  struct Channel {
+    uint32_t id;
+    uint64_t session;
+    LoadedModel* model;     // nullptr once its runner is gone
+    RunnerProcess* runner;  // nullptr once it is gone
+    Mapping response_header;
+    uint32_t regions = 1;
+    uint64_t bytes = 0;
+  };
+  struct Session {
+    uint64_t id;
+    std::unique_ptr<PacketLink> link;
+    ipc::PeerIdentity peer;
+    std::string name;
+    bool greeted = false;
+    uint64_t bytes = 0;
+    std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels;
+  };
+
+  void accept_clients();
+  void end_session(uint64_t session, const Error& reason);
+  void handle(Session& session, wire::control::MessageT message);
+  void greet(Session& session, uint64_t request, const wire::control::HelloT& hello);
+  void open_model(Session& session, uint64_t request, const wire::control::OpenModelT& open);
+  void make_channel(uint64_t session, uint64_t request, const wire::control::OpenModelT& open,
+                    LoadedModel& model);
+  void finish_channel(uint64_t session, uint64_t request, std::unique_ptr<Channel> channel,
+                      ChannelParts parts, const Result<wire::control::MessageT>& reply);
+  void grow_channel(Session& session, uint64_t request, const wire::control::GrowChannelT& grow);
+  void close_channel(Session& session, uint64_t request, uint32_t channel);
+  void detach(Channel& channel, std::function<void()> done);
+  void handle_admin(Session& session, uint64_t request, const wire::control::MessageT& message);
+  void load_model(Session& session, uint64_t request, const wire::control::LoadModelT& load);
+  void stop_service(Session& session, uint64_t request);
+  wire::control::StatusT status() const;
+  void runner_died(RunnerProcess& runner, const std::string& how);
+  void preload();
+  void become_ready();
+  Result<void> check_budget(const Session& session, uint64_t request_bytes,
+                            uint64_t response_bytes) const;
+
+  Session* find(uint64_t session);
+  template <typename Table>
+  void answer(uint64_t session, uint64_t request, Table body, std::vector<UniqueFd> fds = {}) {
+    if (Session* target = find(session)) {
+      target->link->send(wire::encode_message(request, std::move(body)), std::move(fds));
+    }
+  }
+  void refuse(uint64_t session, uint64_t request, const Error& error);
+
+  EventLoop& loop_;
+  const Config& config_;
+  Models models_;
+  UniqueFd listener_;
+  std::function<void()> on_ready_;
+  std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
+  uint64_t next_session_ = 1;
+  uint32_t next_channel_ = 1;
+  uint64_t started_ns_;
+  size_t preloads_left_ = 0;
+  bool ready_ = false;
+  bool stopping_ = false;
+  std::string failure_;
+};
+
+}  // namespace pocket::daemon

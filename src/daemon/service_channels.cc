@@ -1,0 +1,261 @@
+// Opening, growing and closing of channels.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "daemon/service.h"
+#include "ipc/region.h"
+#include "wire/layout.h"
+
+namespace pocket::daemon {
+namespace {
+
+namespace control = wire::control;
+
+constexpr uint64_t kSmallestRegion = uint64_t{1} << 20;
+
+/// Room for a few calls in flight with the model's fixed-size tensors. Pages that are never touched
+/// cost nothing, so generous is cheap.
+uint64_t default_region_bytes(const std::vector<control::TensorInfoT>& tensors) {
+  uint64_t sum = 0;
+  for (const auto& tensor : tensors) {
+    const auto bytes = tensor.rank < 0 ? std::nullopt : tensor_bytes(tensor.dtype, tensor.shape);
+    sum = checked_add(sum, bytes.value_or(0)).value_or(0);
+  }
+  const uint64_t wanted = checked_multiply(sum, 4).value_or(0);
+  return wire::kArenaOffset + std::max(kSmallestRegion, std::min(wanted, uint64_t{64} << 20));
+}
+
+std::vector<std::unique_ptr<control::TensorInfoT>> share(
+    const std::vector<control::TensorInfoT>& from) {
+  std::vector<std::unique_ptr<control::TensorInfoT>> infos;
+  for (const auto& info : from) infos.push_back(std::make_unique<control::TensorInfoT>(info));
+  return infos;
+}
+
+std::vector<UniqueFd> descriptors(UniqueFd first, UniqueFd second) {
+  std::vector<UniqueFd> fds;
+  fds.push_back(std::move(first));
+  fds.push_back(std::move(second));
+  return fds;
+}
+
+}  // namespace
+
+Result<void> Service::check_budget(const Session& session, uint64_t request_bytes,
+                                   uint64_t response_bytes) const {
+  if (std::max(request_bytes, response_bytes) > config_.region_bytes) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 fmt::format("a region of {} bytes is over the limit of {} (limits.region_bytes)",
+                             std::max(request_bytes, response_bytes), config_.region_bytes)};
+  }
+  if (request_bytes + response_bytes >
+      config_.session_bytes - std::min(session.bytes, config_.session_bytes)) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 fmt::format("{} bytes more of shared memory pass this client's limit of {} "
+                             "(limits.session_bytes); {} are in use",
+                             request_bytes + response_bytes, config_.session_bytes, session.bytes)};
+  }
+  return ok_result();
+}
+
+void Service::open_model(Session& session, uint64_t request, const control::OpenModelT& open) {
+  if (session.channels.size() >= config_.channels_per_session) {
+    refuse(session.id, request,
+           Error{POCKET_RESOURCE_EXHAUSTED,
+                 fmt::format("{} models are open in this session, the limit "
+                             "(limits.channels_per_session)",
+                             session.channels.size())});
+    return;
+  }
+  models_.open(open.name, open.version, open.engine,
+               [this, id = session.id, request, open](Result<LoadedModel*> model) {
+                 if (find(id) == nullptr) return;
+                 if (!model.ok()) {
+                   refuse(id, request, model.error());
+                 } else {
+                   make_channel(id, request, open, **model);
+                 }
+               });
+}
+
+void Service::make_channel(uint64_t id, uint64_t request, const control::OpenModelT& open,
+                           LoadedModel& model) {
+  Session& session = *find(id);
+  const uint64_t request_bytes =
+      open.request_bytes == 0 ? default_region_bytes(model.inputs)
+                              : std::max(open.request_bytes, wire::kArenaOffset + kSmallestRegion);
+  const uint64_t response_bytes =
+      open.response_bytes == 0
+          ? default_region_bytes(model.outputs)
+          : std::max(open.response_bytes, wire::kArenaOffset + kSmallestRegion);
+  if (auto fits = check_budget(session, request_bytes, response_bytes); !fits.ok()) {
+    refuse(id, request, fits.error());
+    return;
+  }
+  auto parts = create_channel(request_bytes, response_bytes);
+  if (!parts.ok()) {
+    refuse(id, request, parts.error());
+    return;
+  }
+  auto response = duplicate(parts->regions.response);
+  auto doorbell = duplicate(parts->doorbell);
+  if (!response.ok() || !doorbell.ok()) {
+    refuse(id, request, response.ok() ? doorbell.error() : response.error());
+    return;
+  }
+  auto channel = std::make_unique<Channel>();
+  channel->id = next_channel_++;
+  channel->session = id;
+  channel->model = &model;
+  channel->runner = model.runner;
+  channel->bytes = parts->regions.request_bytes + parts->regions.response_bytes;
+  channel->response_header = std::move(parts->response_header);
+  session.bytes += channel->bytes;
+  models_.use(model, +1);
+
+  control::RunnerAttachT attach;
+  attach.channel = channel->id;
+  attach.session = id;
+  attach.model = model.id;
+  attach.request_bytes = parts->regions.request_bytes;
+  attach.response_bytes = parts->regions.response_bytes;
+  std::vector<UniqueFd> fds =
+      descriptors(std::move(parts->regions.request_read_only), std::move(*response));
+  fds.push_back(std::move(*doorbell));
+  fds.push_back(std::move(parts->notify_runner));
+  RunnerProcess* runner = model.runner;
+  auto shared_parts = std::make_shared<ChannelParts>(std::move(*parts));
+  auto shared_channel = std::make_shared<std::unique_ptr<Channel>>(std::move(channel));
+  runner->request(
+      std::move(attach), std::move(fds),
+      [this, id, request, shared_parts, shared_channel](Result<control::MessageT> reply) {
+        finish_channel(id, request, std::move(*shared_channel), std::move(*shared_parts), reply);
+      });
+}
+
+void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Channel> channel,
+                             ChannelParts parts, const Result<control::MessageT>& reply) {
+  Session* session = find(id);
+  if (!reply.ok() || session == nullptr) {
+    if (session != nullptr) session->bytes -= channel->bytes;
+    if (!reply.ok()) {
+      models_.use(*channel->model, -1);
+      if (session != nullptr) refuse(id, request, reply.error());
+    } else {
+      detach(*channel, nullptr);
+    }
+    return;
+  }
+  // The runner has its writable mapping; from here on nobody gets another one.
+  if (auto sealed = ipc::seal_against_new_writers(parts.regions.response.get()); !sealed.ok()) {
+    session->bytes -= channel->bytes;
+    detach(*channel, nullptr);
+    refuse(id, request, sealed.error());
+    return;
+  }
+  const LoadedModel& model = *channel->model;
+  control::OpenedT opened;
+  opened.channel = channel->id;
+  opened.name = model.source.name;
+  opened.version = model.source.version;
+  opened.engine = model.engine;
+  opened.inputs = share(model.inputs);
+  opened.outputs = share(model.outputs);
+  opened.request_bytes = parts.regions.request_bytes;
+  opened.response_bytes = parts.regions.response_bytes;
+  std::vector<UniqueFd> fds =
+      descriptors(std::move(parts.regions.request), std::move(parts.regions.response));
+  fds.push_back(std::move(parts.doorbell));
+  fds.push_back(std::move(parts.notify_client));
+  session->channels[channel->id] = std::move(channel);
+  answer(id, request, std::move(opened), std::move(fds));
+}
+
+void Service::grow_channel(Session& session, uint64_t request, const control::GrowChannelT& grow) {
+  const auto found = session.channels.find(grow.channel);
+  if (found == session.channels.end() || found->second->runner == nullptr) {
+    refuse(session.id, request,
+           Error{POCKET_UNAVAILABLE, fmt::format("channel {} is not open", grow.channel)});
+    return;
+  }
+  Channel& channel = *found->second;
+  if (channel.regions >= wire::kMaxRegions) {
+    refuse(
+        session.id, request,
+        Error{POCKET_RESOURCE_EXHAUSTED, fmt::format("the channel has {} regions, the most there "
+                                                     "can be: open the model anew",
+                                                     channel.regions)});
+    return;
+  }
+  const uint64_t request_bytes = std::max(grow.request_bytes, uint64_t{4096});
+  const uint64_t response_bytes = std::max(grow.response_bytes, uint64_t{4096});
+  auto fits = check_budget(session, request_bytes, response_bytes);
+  auto regions =
+      fits.ok() ? create_regions(request_bytes, response_bytes) : Result<RegionPair>(fits.error());
+  auto response = regions.ok() ? duplicate(regions->response) : Result<UniqueFd>(regions.error());
+  if (!response.ok()) {
+    refuse(session.id, request, response.error());
+    return;
+  }
+  const uint64_t bytes = regions->request_bytes + regions->response_bytes;
+  channel.bytes += bytes;
+  session.bytes += bytes;
+  control::RunnerGrowT attach;
+  attach.channel = channel.id;
+  attach.region = channel.regions++;
+  attach.request_bytes = regions->request_bytes;
+  attach.response_bytes = regions->response_bytes;
+  control::GrownT grown;
+  grown.region = attach.region;
+  grown.request_bytes = regions->request_bytes;
+  grown.response_bytes = regions->response_bytes;
+  auto fds = descriptors(std::move(regions->request_read_only), std::move(*response));
+  auto pair = std::make_shared<RegionPair>(std::move(*regions));
+  channel.runner->request(
+      std::move(attach), std::move(fds),
+      [this, id = session.id, request, pair, grown](Result<control::MessageT> reply) {
+        auto sealed = reply.ok() ? ipc::seal_against_new_writers(pair->response.get())
+                                 : Result<void>(reply.error());
+        if (!sealed.ok()) {
+          refuse(id, request, sealed.error());
+          return;
+        }
+        answer(id, request, grown,
+               descriptors(std::move(pair->request), std::move(pair->response)));
+      });
+}
+
+void Service::close_channel(Session& session, uint64_t request, uint32_t number) {
+  const auto found = session.channels.find(number);
+  if (found == session.channels.end()) {
+    refuse(session.id, request,
+           Error{POCKET_NOT_FOUND, fmt::format("this session has no channel {}", number)});
+    return;
+  }
+  const std::unique_ptr<Channel> channel = std::move(found->second);
+  session.channels.erase(found);
+  session.bytes -= channel->bytes;
+  detach(*channel, [this, id = session.id, request] { answer(id, request, control::DoneT{}); });
+}
+
+void Service::detach(Channel& channel, std::function<void()> done) {
+  if (channel.model == nullptr || channel.runner == nullptr) {
+    if (done) done();
+    return;
+  }
+  control::RunnerDetachT detach;
+  detach.channel = channel.id;
+  LoadedModel* model = channel.model;
+  channel.runner->request(std::move(detach), {},
+                          [this, model, done = std::move(done)](const Result<control::MessageT>&) {
+                            models_.use(*model, -1);
+                            if (done) done();
+                          });
+  channel.runner = nullptr;
+  channel.model = nullptr;
+}
+
+}  // namespace pocket::daemon
