@@ -1,0 +1,127 @@
+#include "runner/channel.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "ipc/region.h"
+
+namespace pocket::runner {
+
+Result<void> Channel::add_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
+                                 const UniqueFd& response, uint64_t response_bytes) {
+  if (region != region_count_.load() || region >= wire::kMaxRegions) {
+    return Error{POCKET_INVALID_ARGUMENT, "regions must be added in order"};
+  }
+  POCKET_RETURN_IF_ERROR(ipc::verify_region(request.get(), request_bytes));
+  POCKET_RETURN_IF_ERROR(ipc::verify_region(response.get(), response_bytes));
+  POCKET_ASSIGN_OR_RETURN(requests_[region],
+                          Mapping::map(request.get(), request_bytes, MapAccess::kReadOnly));
+  POCKET_ASSIGN_OR_RETURN(responses_[region],
+                          Mapping::map(response.get(), response_bytes, MapAccess::kReadWrite));
+  region_count_.store(region + 1, std::memory_order_release);
+  return ok_result();
+}
+
+wire::RegionSizes Channel::sizes() const {
+  wire::RegionSizes sizes;
+  const uint32_t count = region_count_.load(std::memory_order_acquire);
+  for (uint32_t region = 0; region < count; ++region) {
+    sizes.request[region] = requests_[region].size();
+    sizes.response[region] = responses_[region].size();
+  }
+  return sizes;
+}
+
+bool Channel::has_work() const {
+  return request_header()->submitted.load(std::memory_order_seq_cst) !=
+         taken_hint_.load(std::memory_order_relaxed);
+}
+
+bool Channel::take(wire::Submission& submission) {
+  std::lock_guard lock(intake_mutex_);
+  if (closed()) return false;
+  const uint64_t produced = request_header()->submitted.load(std::memory_order_acquire);
+  if (produced == taken_) return false;
+  const uint64_t client_taken = request_header()->completions_taken.load(std::memory_order_acquire);
+  if (wire::check_produced(produced, taken_) == wire::RingCheck::kImpossible ||
+      wire::check_consumed(client_taken, client_taken_, owed_) == wire::RingCheck::kImpossible) {
+    close(/*tell=*/true);
+    return false;
+  }
+  client_taken_ = client_taken;
+  // Each taken submission has its completion slot reserved: the ring can never overrun.
+  if (owed_ - client_taken_ >= wire::kRingSlots) return false;
+  const auto* slots =
+      reinterpret_cast<const wire::Submission*>(request_data(0, wire::kHeaderBytes));
+  std::memcpy(&submission, &slots[taken_ % wire::kRingSlots], sizeof(submission));
+  // The copy is made once: the compiler must not read the slot again later.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  taken_ += 1;
+  taken_hint_.store(taken_, std::memory_order_relaxed);
+  if (submission.opcode != wire::Opcode::kCancel) {
+    owed_ += 1;
+    calls.fetch_add(1);
+  }
+  response_header()->submissions_taken.store(taken_, std::memory_order_release);
+  return true;
+}
+
+uint32_t Channel::write_table(const wire::Submission& submission, const Outcome& outcome) {
+  const wire::ResponseRoom room = wire::table_room(submission, sizes());
+  if (room.bytes == 0) return 0;
+  const void* from = outcome.message.data();
+  uint64_t bytes = outcome.message.size();
+  if (outcome.status == POCKET_OK) {
+    from = outcome.table.data();
+    bytes = outcome.table.size() * sizeof(wire::TensorRecord);
+  }
+  bytes = std::min(bytes, room.bytes);
+  if (bytes > 0) std::memcpy(response_data(room.region, room.offset), from, bytes);
+  return static_cast<uint32_t>(bytes);
+}
+
+void Channel::complete(const wire::Submission& submission, const Outcome& outcome) {
+  calls.fetch_sub(1);
+  if (closed()) return;
+  wire::Completion completion{};
+  completion.call_id = submission.call_id;
+  completion.status = outcome.status;
+  completion.table_bytes = write_table(submission, outcome);
+  completion.queue_ns = outcome.queue_ns;
+  completion.compute_ns = outcome.compute_ns;
+  completion.needed_bytes = outcome.needed_bytes;
+  {
+    std::lock_guard lock(completion_mutex_);
+    const uint64_t position = completed_.load(std::memory_order_relaxed);
+    auto* slots = reinterpret_cast<wire::Completion*>(response_data(0, wire::kHeaderBytes));
+    std::memcpy(&slots[position % wire::kRingSlots], &completion, sizeof(completion));
+    completed_.store(position + 1, std::memory_order_relaxed);
+    response_header()->completed.store(position + 1, std::memory_order_release);
+  }
+  // Pairs with the client, which says that it sleeps and then looks at `completed` once more.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (request_header()->client_parked.load(std::memory_order_relaxed) != 0) {
+    response_header()->completed_word.fetch_add(1, std::memory_order_seq_cst);
+    ipc::futex_wake_all(&response_header()->completed_word);
+  }
+  if (request_header()->client_wants_fd.load(std::memory_order_relaxed) != 0) {
+    // Never waits: a full socket is readable already.
+    const char byte = 1;
+    (void)::send(parts_.notify.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+}
+
+void Channel::close(bool tell) {
+  if (closed_.exchange(true) || !tell) return;
+  response_header()->state.store(wire::kChannelBroken, std::memory_order_seq_cst);
+  response_header()->completed_word.fetch_add(1, std::memory_order_seq_cst);
+  ipc::futex_wake_all(&response_header()->completed_word);
+}
+
+void Channel::set_parked(bool parked) {
+  response_header()->runner_parked.store(parked ? 1 : 0, std::memory_order_seq_cst);
+}
+
+}  // namespace pocket::runner

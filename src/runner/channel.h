@@ -1,0 +1,120 @@
+// The runner's end of a channel: takes submissions in, gives completions out.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/mapping.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "runner/handle_store.h"
+#include "runner/model.h"
+#include "wire/layout.h"
+#include "wire/validate.h"
+
+namespace pocket::runner {
+
+class Channel;
+
+/// One submission on its way through the runner: private copies of everything the client wrote.
+struct Call {
+  std::shared_ptr<Channel> channel;
+  wire::Submission submission{};
+  // The copied CallBlock; 8-byte aligned, reused from call to call.
+  std::vector<std::byte> block;
+  wire::CallView view;
+  uint64_t seen_ns = 0;
+  std::atomic<bool> cancelled{false};
+};
+
+/// What a call ended with.
+struct Outcome {
+  pocket_status status = POCKET_OK;
+  std::string message;                    // for a status that is not OK
+  std::vector<wire::TensorRecord> table;  // for OK
+  uint64_t queue_ns = 0;
+  uint64_t compute_ns = 0;
+  uint64_t needed_bytes = 0;
+};
+
+/// Any thread: intake and completion have a lock each. A client that breaks the rules of the rings
+/// breaks its own channel and nothing else.
+class Channel {
+ public:
+  struct Parts {
+    uint32_t id = 0;
+    uint64_t session = 0;
+    std::shared_ptr<RunnerModel> model;
+    std::shared_ptr<HandleStore> handles;
+    UniqueFd doorbell;
+    UniqueFd notify;
+  };
+  explicit Channel(Parts parts) : parts_(std::move(parts)) {}
+
+  /// Maps a pair of regions; region 0 first.
+  Result<void> add_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
+                          const UniqueFd& response, uint64_t response_bytes);
+
+  /// Copies the next submission out. False: none is waiting, or the channel takes no more now.
+  bool take(wire::Submission& submission);
+  /// True when a submission may be waiting; a hint that costs one load.
+  bool has_work() const;
+  /// Gives the answer of a taken submission and wakes the client where it sleeps.
+  void complete(const wire::Submission& submission, const Outcome& outcome);
+  /// Nothing is taken or answered any more; the client is told when `tell` is set.
+  void close(bool tell);
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+  /// Says whether the client must ring the doorbell after submitting.
+  void set_parked(bool parked);
+
+  const std::byte* request_data(uint32_t region, uint64_t offset) const {
+    return requests_[region].data() + offset;
+  }
+  std::byte* response_data(uint32_t region, uint64_t offset) const {
+    return responses_[region].data() + offset;
+  }
+  /// The sizes as they are now; regions only ever come.
+  wire::RegionSizes sizes() const;
+
+  uint32_t id() const { return parts_.id; }
+  uint64_t session() const { return parts_.session; }
+  RunnerModel& model() const { return *parts_.model; }
+  HandleStore& handles() const { return *parts_.handles; }
+  int doorbell() const { return parts_.doorbell.get(); }
+
+  std::atomic<bool> has_spinner{false};  // a worker polls this ring
+  std::atomic<uint32_t> calls{0};        // taken and not completed
+
+ private:
+  const wire::RequestHeader* request_header() const {
+    return reinterpret_cast<const wire::RequestHeader*>(requests_[0].data());
+  }
+  wire::ResponseHeader* response_header() const {
+    return reinterpret_cast<wire::ResponseHeader*>(responses_[0].data());
+  }
+  uint32_t write_table(const wire::Submission& submission, const Outcome& outcome);
+
+  const Parts parts_;
+  std::atomic<bool> closed_{false};
+  // Constant once published in region_count_.
+  std::array<Mapping, wire::kMaxRegions> requests_;
+  std::array<Mapping, wire::kMaxRegions> responses_;
+  std::atomic<uint32_t> region_count_{0};
+
+  std::mutex intake_mutex_;
+  uint64_t taken_ = 0;         // guarded by intake_mutex_: submissions copied out
+  uint64_t owed_ = 0;          // guarded by intake_mutex_: completions taken submissions will need
+  uint64_t client_taken_ = 0;  // guarded by intake_mutex_: completions the client says it took
+  std::mutex completion_mutex_;
+  std::atomic<uint64_t> completed_{0};  // written under completion_mutex_
+  std::atomic<uint64_t> taken_hint_{0};
+};
+
+}  // namespace pocket::runner

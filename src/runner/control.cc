@@ -1,0 +1,229 @@
+#include "runner/control.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include <fstream>
+
+#include "base/clock.h"
+
+namespace pocket::runner {
+namespace {
+
+namespace control = wire::control;
+
+/// Proportional memory of this process in bytes; 0 when it cannot be read.
+uint64_t memory_bytes() {
+  std::ifstream file("/proc/self/smaps_rollup");
+  std::string word;
+  while (file >> word) {
+    uint64_t kilobytes = 0;
+    if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+std::vector<std::unique_ptr<control::TensorInfoT>> pack_infos(
+    const std::vector<engine::TensorInfo>& infos) {
+  std::vector<std::unique_ptr<control::TensorInfoT>> packed;
+  for (const auto& info : infos) {
+    auto table = std::make_unique<control::TensorInfoT>();
+    table->name = info.name;
+    table->dtype = info.dtype;
+    table->rank = info.rank;
+    table->shape.assign(info.dimensions().begin(), info.dimensions().end());
+    packed.push_back(std::move(table));
+  }
+  return packed;
+}
+
+Error wrong_descriptors(size_t got, size_t wanted) {
+  return Error{POCKET_INVALID_ARGUMENT,
+               fmt::format("{} descriptors came, {} are needed", got, wanted)};
+}
+
+}  // namespace
+
+Control::~Control() {
+  workers_->shut_down();
+  for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
+  for (auto& loader : loaders_) loader.join();
+}
+
+template <typename Table>
+void Control::send(uint64_t request, Table body) {
+  const auto packet = wire::encode_message(request, std::move(body));
+  std::lock_guard lock(send_mutex_);
+  if (auto sent = ipc::send_packet(socket_.get(), packet); !sent.ok()) {
+    spdlog::warn("answering pocketd: {}", sent.error().message);
+  }
+}
+
+void Control::answer(uint64_t request, const Result<void>& result) {
+  if (result.ok()) {
+    send(request, control::DoneT{});
+    return;
+  }
+  control::FailedT failed;
+  failed.status = result.error().code;
+  failed.message = result.error().message;
+  send(request, std::move(failed));
+}
+
+Result<void> Control::run() {
+  control::RunnerReadyT ready;
+  ready.engine = plugin_.api().name;
+  ready.engine_version = plugin_.api().version;
+  send(0, std::move(ready));
+  while (true) {
+    auto packet = ipc::receive_packet_until(socket_.get(), kForever);
+    if (!packet.ok()) {
+      if (packet.error().code == POCKET_UNAVAILABLE) return ok_result();  // pocketd is gone
+      return std::move(packet).error();
+    }
+    POCKET_ASSIGN_OR_RETURN(Message message, wire::decode_message(packet->bytes));
+    if (!handle(std::move(message), std::move(packet->fds))) return ok_result();
+  }
+}
+
+bool Control::handle(Message message, std::vector<UniqueFd> fds) {
+  const uint64_t request = message.id;
+  if (auto* load_message = message.body.AsRunnerLoad()) {
+    load(request, std::move(*load_message));
+  } else if (const auto* unload_message = message.body.AsRunnerUnload()) {
+    unload(request, unload_message->model);
+  } else if (const auto* attach_message = message.body.AsRunnerAttach()) {
+    answer(request, attach(*attach_message, std::move(fds)));
+  } else if (const auto* grow_message = message.body.AsRunnerGrow()) {
+    answer(request, grow(*grow_message, std::move(fds)));
+  } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
+    detach(request, detach_message->channel);
+  } else if (message.body.AsRunnerGetStats() != nullptr) {
+    get_stats(request);
+  } else if (message.body.AsRunnerShutdown() != nullptr) {
+    return false;
+  } else {
+    answer(request, Error{POCKET_UNIMPLEMENTED, "a runner does not know that kind of message"});
+  }
+  return true;
+}
+
+void Control::load(uint64_t request, control::RunnerLoadT load) {
+  // On a thread of its own: a load takes seconds, and other models of this runner go on meanwhile.
+  loaders_.emplace_back([this, request, load = std::move(load)] {
+    auto loaded = load_now(load);
+    if (loaded.ok()) {
+      send(request, std::move(loaded).value());
+    } else {
+      answer(request, std::move(loaded).error());
+    }
+  });
+}
+
+Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load) {
+  const uint64_t before_ns = monotonic_ns();
+  const uint64_t before_bytes = memory_bytes();
+  engine::LoadOptions options;
+  options.path = load.path;
+  options.threads = load.threads;
+  options.concurrency = load.concurrency;
+  for (const auto& option : load.options) options.options.emplace_back(option->key, option->value);
+  POCKET_ASSIGN_OR_RETURN(engine::Model loaded, engine::Model::load(plugin_, options));
+  if (loaded.inputs().size() > wire::kMaxTensors || loaded.outputs().size() > wire::kMaxTensors) {
+    return Error{POCKET_UNIMPLEMENTED,
+                 fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
+                             loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
+  }
+  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency);
+  if (load.warmup) {
+    if (auto warmed = warm_up(*model); !warmed.ok()) {
+      spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
+    }
+  }
+  control::RunnerLoadedT result;
+  result.model = load.model;
+  result.inputs = pack_infos(model->inputs());
+  result.outputs = pack_infos(model->outputs());
+  result.load_ms = static_cast<double>(monotonic_ns() - before_ns) / 1e6;
+  const uint64_t after_bytes = memory_bytes();
+  result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
+  workers_->grow_to(load.concurrency);
+  std::lock_guard lock(models_mutex_);
+  models_[load.model] = std::move(model);
+  return result;
+}
+
+void Control::unload(uint64_t request, uint32_t id) {
+  std::lock_guard lock(models_mutex_);
+  const bool known = models_.erase(id) > 0;
+  answer(request, known ? ok_result()
+                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)}));
+}
+
+std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {
+  std::erase_if(handles_, [](const auto& entry) { return entry.second.expired(); });
+  auto& slot = handles_[session];
+  auto store = slot.lock();
+  if (store == nullptr) {
+    store = std::make_shared<HandleStore>();
+    slot = store;
+  }
+  return store;
+}
+
+Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<UniqueFd> fds) {
+  if (fds.size() != 4) return wrong_descriptors(fds.size(), 4);
+  Channel::Parts parts;
+  parts.id = attach.channel;
+  parts.session = attach.session;
+  {
+    std::lock_guard lock(models_mutex_);
+    const auto found = models_.find(attach.model);
+    if (found == models_.end()) {
+      return Error{POCKET_NOT_FOUND, fmt::format("no model {} in this runner", attach.model)};
+    }
+    parts.model = found->second;
+  }
+  parts.handles = handles_of(attach.session);
+  parts.doorbell = std::move(fds[2]);
+  parts.notify = std::move(fds[3]);
+  auto channel = std::make_shared<Channel>(std::move(parts));
+  POCKET_RETURN_IF_ERROR(
+      channel->add_region(0, fds[0], attach.request_bytes, fds[1], attach.response_bytes));
+  return workers_->add(std::move(channel));
+}
+
+Result<void> Control::grow(const control::RunnerGrowT& grow, std::vector<UniqueFd> fds) {
+  if (fds.size() != 2) return wrong_descriptors(fds.size(), 2);
+  const auto channel = workers_->find(grow.channel);
+  if (channel == nullptr) {
+    return Error{POCKET_NOT_FOUND, fmt::format("no channel {} in this runner", grow.channel)};
+  }
+  return channel->add_region(grow.region, fds[0], grow.request_bytes, fds[1], grow.response_bytes);
+}
+
+void Control::detach(uint64_t request, uint32_t id) {
+  // Queued calls are dropped; one that runs keeps the channel's memory until it ends.
+  const bool known = workers_->remove(id) != nullptr;
+  answer(request, known ? ok_result()
+                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no channel {}", id)}));
+}
+
+void Control::get_stats(uint64_t request) {
+  control::RunnerStatsT stats;
+  std::lock_guard lock(models_mutex_);
+  for (const auto& [id, model] : models_) {
+    auto entry = std::make_unique<control::RunnerModelStatsT>();
+    entry->model = id;
+    entry->calls = model->counters().calls.load();
+    entry->errors = model->counters().errors.load();
+    entry->queue_ns = model->counters().queue_ns.load();
+    entry->compute_ns = model->counters().compute_ns.load();
+    entry->last_call_ns = model->counters().last_call_ns.load();
+    stats.models.push_back(std::move(entry));
+  }
+  send(request, std::move(stats));
+}
+
+}  // namespace pocket::runner

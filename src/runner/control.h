@@ -1,0 +1,55 @@
+// The runner's conversation with pocketd.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/plugin.h"
+#include "ipc/control_socket.h"
+#include "runner/workers.h"
+#include "wire/control.h"
+
+namespace pocket::runner {
+
+/// Serves one control socket until pocketd says to end or is gone. run() belongs to one thread.
+class Control {
+ public:
+  Control(UniqueFd socket, engine::Plugin plugin, std::unique_ptr<Workers> workers)
+      : socket_(std::move(socket)), plugin_(plugin), workers_(std::move(workers)) {}
+  ~Control();
+
+  /// Returns when the runner should end.
+  Result<void> run();
+
+ private:
+  using Message = wire::control::MessageT;
+  bool handle(Message message, std::vector<UniqueFd> fds);  // false: end
+  void load(uint64_t request, wire::control::RunnerLoadT load);
+  Result<wire::control::RunnerLoadedT> load_now(const wire::control::RunnerLoadT& load);
+  void unload(uint64_t request, uint32_t model);
+  Result<void> attach(const wire::control::RunnerAttachT& attach, std::vector<UniqueFd> fds);
+  Result<void> grow(const wire::control::RunnerGrowT& grow, std::vector<UniqueFd> fds);
+  void detach(uint64_t request, uint32_t channel);
+  void get_stats(uint64_t request);
+  std::shared_ptr<HandleStore> handles_of(uint64_t session);
+
+  template <typename Table>
+  void send(uint64_t request, Table body);
+  void answer(uint64_t request, const Result<void>& result);
+
+  UniqueFd socket_;
+  std::mutex send_mutex_;
+  engine::Plugin plugin_;
+  std::mutex models_mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_;  // guarded by models_mutex_
+  std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;   // by session
+  std::vector<std::thread> loaders_;
+  std::unique_ptr<Workers> workers_;
+};
+
+}  // namespace pocket::runner

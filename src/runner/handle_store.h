@@ -1,0 +1,50 @@
+// Tensors that clients keep on the runner's side, private to their session.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "pocket/dtype.h"
+
+namespace pocket::runner {
+
+struct FreeMemory {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, FreeMemory>;
+
+/// 64-byte aligned memory; empty when there is none.
+Memory allocate_memory(size_t bytes);
+
+struct KeptTensor {
+  int32_t dtype = 0;
+  int32_t rank = 0;
+  int64_t shape[POCKET_MAX_RANK] = {};
+  size_t bytes = 0;
+  Memory data;
+};
+
+/// The kept tensors of one session, bounded in number and bytes. Any thread.
+class HandleStore {
+ public:
+  static constexpr size_t kMaxHandles = 4096;
+  static constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+
+  /// RESOURCE_EXHAUSTED when a bound would be passed.
+  Result<uint64_t> keep(KeptTensor tensor);
+  /// The tensor stays alive while the pointer does, even when released meanwhile.
+  Result<std::shared_ptr<const KeptTensor>> find(uint64_t handle) const;
+  Result<void> release(uint64_t handle);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<uint64_t, std::shared_ptr<const KeptTensor>> kept_;  // guarded by mutex_
+  uint64_t bytes_ = 0;                                                    // guarded by mutex_
+  uint64_t next_ = 1;                                                     // guarded by mutex_
+};
+
+}  // namespace pocket::runner

@@ -1,0 +1,65 @@
+// pocket-runner: the data plane of Pocket. Started by pocketd, never by hand.
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "runner/control.h"
+
+namespace pocket::runner {
+namespace {
+
+void set_up_log(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("pocket-runner");
+  logger->set_error_handler([](const std::string&) {});  // a full disk never stops serving
+  logger->set_level(spdlog::level::from_str(level));
+  spdlog::set_default_logger(logger);
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocket-runner %P: %v");
+}
+
+/// What a model could be made to do ends here: no new privileges, no core dump with clients' data.
+void give_up_privileges() {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+}
+
+Result<void> serve(const std::string& engine, const std::string& engine_dir, int control_fd) {
+  UniqueFd socket(control_fd);
+  POCKET_ASSIGN_OR_RETURN(engine::Plugin plugin, engine::Plugin::load(engine_dir, engine));
+  POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
+  Control control(std::move(socket), plugin, std::move(workers));
+  return control.run();
+}
+
+}  // namespace
+}  // namespace pocket::runner
+
+int main(int argc, char** argv) {
+  using namespace pocket::runner;
+  CLI::App app("pocket-runner: runs models for pocketd, which starts it");
+  std::string engine;
+  std::string engine_dir;
+  std::string log_level = "info";
+  int control_fd = -1;
+  app.add_option("--engine", engine, "Name of the engine plugin")->required();
+  app.add_option("--engine-dir", engine_dir, "Folder of the engine plugins")->required();
+  app.add_option("--control-fd", control_fd, "Socket to pocketd")->required();
+  app.add_option("--log-level", log_level, "debug, info, warning or error");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  set_up_log(log_level);
+  give_up_privileges();
+  ::signal(SIGPIPE, SIG_IGN);
+  auto served = serve(engine, engine_dir, control_fd);
+  if (served.ok()) return 0;
+  spdlog::error("{}", served.error().message);
+  return 1;
+}

@@ -1,0 +1,114 @@
+#include "runner/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "base/checked.h"
+
+namespace pocket::runner {
+namespace {
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+std::string shape_text(std::span<const int64_t> shape) {
+  std::string text;
+  for (int64_t size : shape) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", size < 0 ? "?" : std::to_string(size));
+  }
+  return "[" + text + "]";
+}
+
+void* allocate_scratch(void* context, uint32_t, size_t bytes) {
+  auto* kept = static_cast<std::vector<std::unique_ptr<void, Free>>*>(context);
+  kept->emplace_back(
+      std::aligned_alloc(64, checked_align_up(std::max<size_t>(bytes, 1), 64).value()));
+  return kept->back().get();
+}
+
+}  // namespace
+
+Result<engine::Context> RunnerModel::take_context() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      engine::Context context = std::move(idle_.back());
+      idle_.pop_back();
+      return context;
+    }
+  }
+  return model_.create_context();
+}
+
+void RunnerModel::change_running(int by) {
+  const int running = running_.fetch_add(by) + by;
+  if (concurrency_ > 1) model_.expect_parallel_runs(static_cast<uint32_t>(std::max(running, 1)));
+}
+
+Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
+                              std::span<pocket_engine_output> outputs) {
+  POCKET_ASSIGN_OR_RETURN(engine::Context context, take_context());
+  change_running(+1);
+  auto result = context.run(inputs, outputs);
+  change_running(-1);
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(context));
+  return result;
+}
+
+Result<void> check_tensor(const engine::TensorInfo& expected, int32_t dtype,
+                          std::span<const int64_t> shape) {
+  if (dtype != expected.dtype) {
+    return Error{POCKET_INVALID_ARGUMENT,
+                 fmt::format("input '{}' must be {}, {} was given", expected.name,
+                             pocket_dtype_name(expected.dtype), pocket_dtype_name(dtype))};
+  }
+  if (expected.rank < 0) return ok_result();
+  bool fits = shape.size() == static_cast<size_t>(expected.rank);
+  for (size_t axis = 0; fits && axis < shape.size(); ++axis) {
+    fits = expected.shape[axis] < 0 || expected.shape[axis] == shape[axis];
+  }
+  if (fits) return ok_result();
+  return Error{POCKET_INVALID_ARGUMENT,
+               fmt::format("input '{}' must have shape {}, {} was given", expected.name,
+                           shape_text(expected.dimensions()), shape_text(shape))};
+}
+
+Result<void> warm_up(RunnerModel& model) {
+  std::vector<std::unique_ptr<void, Free>> memory;
+  std::vector<pocket_engine_input> inputs;
+  for (const auto& info : model.inputs()) {
+    if (info.rank < 0) return ok_result();
+    pocket_engine_input input{};
+    input.index = static_cast<uint32_t>(inputs.size());
+    input.dtype = info.dtype;
+    input.rank = info.rank;
+    for (int32_t axis = 0; axis < info.rank; ++axis) {
+      input.shape[axis] = std::max<int64_t>(info.shape[axis], 1);
+    }
+    const std::span<const int64_t> shape(input.shape, static_cast<size_t>(input.rank));
+    const auto bytes = info.dtype == POCKET_STRING ? checked_multiply(*element_count(shape) + 1, 8)
+                                                   : tensor_bytes(info.dtype, shape);
+    if (!bytes) return ok_result();
+    void* data = allocate_scratch(&memory, 0, *bytes);
+    if (data == nullptr) return Error{POCKET_RESOURCE_EXHAUSTED, "no memory for the warm-up"};
+    std::fill_n(static_cast<char*>(data), *bytes, '\0');
+    input.data = data;
+    input.bytes = *bytes;
+    inputs.push_back(input);
+  }
+  std::vector<pocket_engine_output> outputs(model.outputs().size());
+  for (size_t index = 0; index < outputs.size(); ++index) {
+    outputs[index].index = static_cast<uint32_t>(index);
+    outputs[index].allocate = allocate_scratch;
+    outputs[index].allocate_context = &memory;
+  }
+  return model.run(inputs, outputs);
+}
+
+}  // namespace pocket::runner

@@ -1,0 +1,40 @@
+// Which call runs next: channels take turns, and within one the order is kept.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "runner/channel.h"
+
+namespace pocket::runner {
+
+/// A queue of calls, bounded by what channels may have in flight (wire::kRingSlots each). Any
+/// thread.
+class Scheduler {
+ public:
+  void push(std::unique_ptr<Call> call);
+  /// The next call, or none.
+  std::unique_ptr<Call> pop();
+  /// Takes a queued call out; none when it runs already or is not known.
+  std::unique_ptr<Call> remove(uint32_t channel, uint64_t call_id);
+  /// Takes every queued call of a channel out.
+  std::vector<std::unique_ptr<Call>> remove_channel(uint32_t channel);
+  size_t size() const;
+
+  /// A used call object to fill again, or a new one.
+  std::unique_ptr<Call> fresh_call();
+  void recycle(std::unique_ptr<Call> call);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_;  // guarded by mutex_
+  std::deque<uint32_t> turns_;  // guarded by mutex_: channels with queued calls, next one first
+  size_t size_ = 0;             // guarded by mutex_
+  std::vector<std::unique_ptr<Call>> spare_;  // guarded by mutex_
+};
+
+}  // namespace pocket::runner

@@ -1,0 +1,266 @@
+#include "runner/workers.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/clock.h"
+#include "ipc/region.h"
+#include "runner/execute.h"
+
+namespace pocket::runner {
+namespace {
+
+constexpr uint64_t kWakeToken = UINT64_MAX;
+// Submissions taken from one channel before others get their turn.
+constexpr int kIntakeBurst = 64;
+// A worker spins for the next submission of a channel only while submissions follow each other
+// within kSpinGapNs, and then no longer than kSpinNs.
+constexpr uint64_t kSpinGapNs = 30'000;
+constexpr uint64_t kSpinNs = 50'000;
+// Spinning workers look at the other channels' doorbells at least this often.
+constexpr int kCallsBetweenPolls = 16;
+
+void pause_processor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workers>> Workers::create() {
+  std::unique_ptr<Workers> workers(new Workers());
+  workers->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!workers->epoll_.valid()) return errno_error("epoll_create1", errno);
+  workers->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!workers->wake_.valid()) return errno_error("eventfd", errno);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kWakeToken;
+  if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->wake_.get(), &event) != 0) {
+    return errno_error("epoll_ctl", errno);
+  }
+  return workers;
+}
+
+Workers::~Workers() { shut_down(); }
+
+void Workers::grow_to(uint32_t threads) {
+  std::lock_guard lock(threads_mutex_);
+  while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
+}
+
+Result<void> Workers::add(std::shared_ptr<Channel> channel) {
+  const uint32_t id = channel->id();
+  const int doorbell = channel->doorbell();
+  {
+    std::unique_lock lock(channels_mutex_);
+    if (!channels_.emplace(id, std::move(channel)).second) {
+      return Error{POCKET_ALREADY_EXISTS, fmt::format("channel {} exists", id)};
+    }
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // never read: each ring of the bell is an edge
+  event.data.u64 = id;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, doorbell, &event) != 0) {
+    const int failure = errno;
+    remove(id);
+    return errno_error("watching a doorbell", failure);
+  }
+  return ok_result();
+}
+
+std::shared_ptr<Channel> Workers::remove(uint32_t id) {
+  std::shared_ptr<Channel> channel;
+  {
+    std::unique_lock lock(channels_mutex_);
+    const auto found = channels_.find(id);
+    if (found == channels_.end()) return nullptr;
+    channel = std::move(found->second);
+    channels_.erase(found);
+  }
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->doorbell(), nullptr);
+  channel->close(/*tell=*/false);
+  for (auto& call : scheduler_.remove_channel(id)) {
+    channel->calls.fetch_sub(1);
+    scheduler_.recycle(std::move(call));
+  }
+  return channel;
+}
+
+std::shared_ptr<Channel> Workers::find(uint32_t id) const {
+  std::shared_lock lock(channels_mutex_);
+  const auto found = channels_.find(id);
+  return found == channels_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Channel>> Workers::all() const {
+  std::shared_lock lock(channels_mutex_);
+  std::vector<std::shared_ptr<Channel>> channels;
+  for (const auto& [id, channel] : channels_) channels.push_back(channel);
+  return channels;
+}
+
+void Workers::shut_down() {
+  stopping_.store(true);
+  std::lock_guard lock(threads_mutex_);
+  // Each edge wakes one sleeper, which passes it on.
+  ::eventfd_write(wake_.get(), 1);
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  while (auto call = scheduler_.pop()) {
+    Outcome outcome;
+    outcome.status = POCKET_CANCELLED;
+    outcome.message = "the service is shutting down";
+    call->channel->complete(call->submission, outcome);
+  }
+}
+
+void Workers::wake_another() {
+  if (sleeping_.load() > 0) ::eventfd_write(wake_.get(), 1);
+}
+
+bool Workers::intake(const std::shared_ptr<Channel>& channel) {
+  bool queued = false;
+  wire::Submission submission;
+  for (int count = 0; count < kIntakeBurst && channel->take(submission); ++count) {
+    switch (submission.opcode) {
+      case wire::Opcode::kCancel:
+        cancel(*channel, submission.block_offset);
+        break;
+      case wire::Opcode::kReleaseHandle:
+        release_handle(*channel, submission);
+        break;
+      default:
+        accept(channel, submission);
+        queued = true;
+    }
+  }
+  // More than a burst: the bell was answered, so it must be rung again for the rest.
+  if (channel->has_work() && !channel->closed()) ipc::ring_doorbell(channel->doorbell());
+  return queued;
+}
+
+void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission) {
+  std::unique_ptr<Call> call = scheduler_.fresh_call();
+  call->channel = channel;
+  call->submission = submission;
+  call->seen_ns = monotonic_ns();
+  if (auto prepared = prepare(*call); !prepared.ok()) {
+    Outcome outcome;
+    outcome.status = prepared.error().code;
+    outcome.message = std::move(prepared.error().message);
+    channel->complete(submission, outcome);
+    scheduler_.recycle(std::move(call));
+    return;
+  }
+  scheduler_.push(std::move(call));
+}
+
+void Workers::cancel(Channel& channel, uint64_t call_id) {
+  // A call that runs already is answered when it ends: the client has its answer from the library.
+  std::unique_ptr<Call> call = scheduler_.remove(channel.id(), call_id);
+  if (call == nullptr) return;
+  Outcome outcome;
+  outcome.status = POCKET_CANCELLED;
+  outcome.message = "the call was cancelled before it ran";
+  channel.complete(call->submission, outcome);
+  scheduler_.recycle(std::move(call));
+}
+
+void Workers::release_handle(Channel& channel, const wire::Submission& submission) {
+  Outcome outcome;
+  if (auto released = channel.handles().release(submission.block_offset); !released.ok()) {
+    outcome.status = released.error().code;
+    outcome.message = std::move(released.error().message);
+  }
+  channel.complete(submission, outcome);
+}
+
+std::shared_ptr<Channel> Workers::run_one() {
+  std::unique_ptr<Call> call = scheduler_.pop();
+  if (call == nullptr) return nullptr;
+  if (scheduler_.size() > 0) wake_another();
+  const std::shared_ptr<Channel> channel = call->channel;
+  const Outcome outcome = execute(*call, monotonic_ns());
+  // Counted before the answer is visible: who has the answer sees it counted.
+  auto& counters = channel->model().counters();
+  counters.calls.fetch_add(1, std::memory_order_relaxed);
+  if (outcome.status != POCKET_OK) counters.errors.fetch_add(1, std::memory_order_relaxed);
+  counters.queue_ns.fetch_add(outcome.queue_ns, std::memory_order_relaxed);
+  counters.compute_ns.fetch_add(outcome.compute_ns, std::memory_order_relaxed);
+  counters.last_call_ns.store(call->seen_ns, std::memory_order_relaxed);
+  channel->complete(call->submission, outcome);
+  scheduler_.recycle(std::move(call));
+  return channel;
+}
+
+void Workers::poll(int timeout_ms) {
+  std::array<epoll_event, 16> events;
+  if (timeout_ms != 0) sleeping_.fetch_add(1);
+  const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_ms);
+  if (timeout_ms != 0) sleeping_.fetch_sub(1);
+  for (int index = 0; index < count; ++index) {
+    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
+    if (token == kWakeToken) continue;
+    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel);
+  }
+}
+
+bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns) {
+  if (channel->has_spinner.exchange(true)) return false;
+  channel->set_parked(false);
+  const uint64_t end = monotonic_ns() + spin_ns;
+  bool found = false;
+  while (!found && !channel->closed() && !stopping_.load(std::memory_order_relaxed)) {
+    for (int count = 0; count < 64 && !(found = channel->has_work()); ++count) pause_processor();
+    if (!found && monotonic_ns() >= end) break;
+  }
+  // Says "ring me" and looks once more; pairs with the client, which publishes and then looks.
+  channel->set_parked(true);
+  found = found || channel->has_work();
+  channel->has_spinner.store(false);
+  return found && intake(channel);
+}
+
+void Workers::work() {
+  std::shared_ptr<Channel> last;
+  uint64_t last_end_ns = 0;
+  uint64_t gap_ns = UINT64_MAX / 2;  // running mean of the pause between two calls
+  int calls_since_poll = 0;
+  while (!stopping_.load()) {
+    if (auto channel = run_one()) {
+      const uint64_t now = monotonic_ns();
+      if (++calls_since_poll >= kCallsBetweenPolls || scheduler_.size() > 0) {
+        calls_since_poll = 0;
+        poll(0);
+      }
+      last = std::move(channel);
+      last_end_ns = now;
+    } else if (last != nullptr) {
+      const bool spin = gap_ns < kSpinGapNs;
+      const bool found = (last->has_work() && intake(last)) || (spin && spin_on(last, kSpinNs));
+      const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
+      gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
+      if (found) continue;
+      const std::shared_ptr<Channel> parked = std::move(last);
+      last = nullptr;
+      poll(-1);
+      if (parked->has_work()) intake(parked);
+      const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
+      gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
+    } else {
+      poll(-1);
+    }
+  }
+  ::eventfd_write(wake_.get(), 1);  // the next sleeper ends too
+}
+
+}  // namespace pocket::runner

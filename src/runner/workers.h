@@ -1,0 +1,64 @@
+// The threads that serve the channels.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "runner/channel.h"
+#include "runner/scheduler.h"
+
+namespace pocket::runner {
+
+/// All workers sleep in one epoll set of doorbells, so that a submission wakes one thread, which
+/// takes it in and runs it itself: no hand-over on the way to the engine. Functions may be called
+/// from any thread.
+class Workers {
+ public:
+  static Result<std::unique_ptr<Workers>> create();
+  ~Workers();
+
+  /// At least this many threads from now on.
+  void grow_to(uint32_t threads);
+  Result<void> add(std::shared_ptr<Channel> channel);
+  /// Drops the channel's queued calls and waits for nothing: those that run end by themselves.
+  std::shared_ptr<Channel> remove(uint32_t channel);
+  std::shared_ptr<Channel> find(uint32_t channel) const;
+  std::vector<std::shared_ptr<Channel>> all() const;
+
+  /// Lets running calls end, answers queued ones with CANCELLED, and ends the threads.
+  void shut_down();
+
+ private:
+  Workers() = default;
+  void work();
+  /// Takes in what waits on a channel; true when something was queued.
+  bool intake(const std::shared_ptr<Channel>& channel);
+  void accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission);
+  void cancel(Channel& channel, uint64_t call_id);
+  void release_handle(Channel& channel, const wire::Submission& submission);
+  /// Runs one queued call; nullptr when there is none, else its channel.
+  std::shared_ptr<Channel> run_one();
+  /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever).
+  void poll(int timeout_ms);
+  bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
+  void wake_another();
+
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  Scheduler scheduler_;
+  mutable std::shared_mutex channels_mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_;  // guarded by channels_mutex_
+  std::mutex threads_mutex_;
+  std::vector<std::thread> threads_;  // guarded by threads_mutex_
+  std::atomic<uint32_t> sleeping_{0};
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace pocket::runner
