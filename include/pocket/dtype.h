@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pocket/status.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -36,10 +38,10 @@ typedef enum pocket_dtype {
 #define POCKET_MAX_RANK 8
 
 /* Bytes of one element; 0 for POCKET_STRING, POCKET_DTYPE_UNDEFINED and unknown numbers. */
-size_t pocket_dtype_size(int32_t dtype);
+POCKET_API size_t pocket_dtype_size(int32_t dtype);
 
 /* NumPy's name of a type ("float32", "str" for strings), "undefined" for none. Never NULL. */
-const char* pocket_dtype_name(int32_t dtype);
+POCKET_API const char* pocket_dtype_name(int32_t dtype);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -23,12 +23,6 @@
 #include "pocket/dtype.h"
 #include "pocket/status.h"
 
-#if defined(__GNUC__)
-#define POCKET_API __attribute__((visibility("default")))
-#else
-#define POCKET_API
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif

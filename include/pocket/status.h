@@ -8,6 +8,12 @@
 
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define POCKET_API __attribute__((visibility("default")))
+#else
+#define POCKET_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,10 +39,10 @@ typedef enum pocket_status {
 } pocket_status;
 
 /* Name of a code, e.g. "NOT_FOUND"; "UNKNOWN" for a number that is none. Never NULL. */
-const char* pocket_status_name(int32_t status);
+POCKET_API const char* pocket_status_name(int32_t status);
 
 /* 1 when the identical call may succeed later (BUSY, UNAVAILABLE), else 0. */
-int pocket_status_is_retryable(int32_t status);
+POCKET_API int pocket_status_is_retryable(int32_t status);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -73,7 +73,7 @@ uint32_t Channel::write_table(const wire::Submission& submission, const Outcome&
   if (room.bytes == 0) return 0;
   const void* from = outcome.message.data();
   uint64_t bytes = outcome.message.size();
-  if (outcome.status == POCKET_OK) {
+  if (outcome.status == POCKET_OK || outcome.status == POCKET_OUTPUT_TOO_SMALL) {
     from = outcome.table.data();
     bytes = outcome.table.size() * sizeof(wire::TensorRecord);
   }

@@ -36,7 +36,7 @@ struct Call {
 /// What a call ended with.
 struct Outcome {
   pocket_status status = POCKET_OK;
-  std::string message;                    // for a status that is not OK
+  std::string message;                    // for the other statuses
   std::vector<wire::TensorRecord> table;  // for OK
   uint64_t queue_ns = 0;
   uint64_t compute_ns = 0;

@@ -123,7 +123,9 @@ uint64_t missing_room(const Workspace& space) {
   return missing ? std::max<uint64_t>(bytes, wire::kTensorAlignment) : 0;
 }
 
-Result<void> fill_table(const Call& call, Workspace& space, std::vector<TensorRecord>& table) {
+/// Writes what each output became; with `keep` the kept ones go to the session's store.
+Result<void> fill_table(const Call& call, Workspace& space, bool keep,
+                        std::vector<TensorRecord>& table) {
   for (size_t index = 0; index < space.outputs.size(); ++index) {
     const pocket_engine_output& output = space.outputs[index];
     TensorRecord record = call.view.outputs[index];
@@ -132,7 +134,7 @@ Result<void> fill_table(const Call& call, Workspace& space, std::vector<TensorRe
     std::fill(std::begin(record.shape), std::end(record.shape), 0);
     std::copy_n(output.shape, output.rank, record.shape);
     record.bytes = output.bytes;
-    if (space.rooms[index].keep) {
+    if (keep && space.rooms[index].keep) {
       KeptTensor kept;
       kept.dtype = output.dtype;
       kept.rank = output.rank;
@@ -172,10 +174,11 @@ Outcome run_in(Workspace& space, const Call& call) {
   if (!ran.ok()) {
     outcome = failed(std::move(ran).error());
   } else if (const uint64_t needed = missing_room(space); needed > 0) {
-    outcome = failed(Error{POCKET_OUTPUT_TOO_SMALL,
-                           fmt::format("the outputs need {} bytes of response memory", needed)});
+    // The table says what each output needs, so that the client can make room and ask again.
+    outcome.status = POCKET_OUTPUT_TOO_SMALL;
     outcome.needed_bytes = needed;
-  } else if (auto filled = fill_table(call, space, outcome.table); !filled.ok()) {
+    (void)fill_table(call, space, /*keep=*/false, outcome.table);
+  } else if (auto filled = fill_table(call, space, /*keep=*/true, outcome.table); !filled.ok()) {
     outcome = failed(std::move(filled).error());
   }
   outcome.compute_ns = compute_ns;

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "runner/control.h"
 
 namespace pocket::runner {
@@ -28,9 +29,26 @@ void give_up_privileges() {
   ::setrlimit(RLIMIT_CORE, &none);
 }
 
+/// Answers the first thing pocketd asks with `error`, so that clients learn why.
+void tell_first_request(int socket, const Error& error) {
+  auto packet = ipc::receive_packet_until(socket, deadline_after(10 * kNanosecondsPerSecond));
+  auto message = packet.ok() ? wire::decode_message(packet->bytes)
+                             : Result<wire::control::MessageT>(packet.error());
+  if (!message.ok()) return;
+  wire::control::FailedT failed;
+  failed.status = error.code;
+  failed.message = error.message;
+  (void)ipc::send_packet(socket, wire::encode_message(message->id, std::move(failed)));
+}
+
 Result<void> serve(const std::string& engine, const std::string& engine_dir, int control_fd) {
   UniqueFd socket(control_fd);
-  POCKET_ASSIGN_OR_RETURN(engine::Plugin plugin, engine::Plugin::load(engine_dir, engine));
+  auto loaded = engine::Plugin::load(engine_dir, engine);
+  if (!loaded.ok()) {
+    tell_first_request(socket.get(), loaded.error());
+    return std::move(loaded).error();
+  }
+  engine::Plugin plugin = *loaded;
   POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
   Control control(std::move(socket), plugin, std::move(workers));
   return control.run();

@@ -20,7 +20,7 @@ constexpr uint64_t kWakeToken = UINT64_MAX;
 constexpr int kIntakeBurst = 64;
 // A worker spins for the next submission of a channel only while submissions follow each other
 // within kSpinGapNs, and then no longer than kSpinNs.
-constexpr uint64_t kSpinGapNs = 30'000;
+constexpr uint64_t kSpinGapNs = 50'000;
 constexpr uint64_t kSpinNs = 50'000;
 // Spinning workers look at the other channels' doorbells at least this often.
 constexpr int kCallsBetweenPolls = 16;

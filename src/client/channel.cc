@@ -1,0 +1,317 @@
+#include "client/channel.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/clock.h"
+#include "ipc/region.h"
+
+namespace pocket::client {
+namespace {
+
+namespace control = wire::control;
+
+constexpr uint64_t kControlNs = 30 * kNanosecondsPerSecond;
+constexpr uint64_t kGrowthNs = kControlNs;
+// Spinning pays only where the answer comes sooner than a sleep and a wake-up would take.
+constexpr uint64_t kSpinServiceNs = 30'000;
+constexpr uint64_t kSpinLimitNs = 100'000;
+// The slot of an answer that nobody waits for any more.
+Pending* const kAbandoned = reinterpret_cast<Pending*>(alignof(Pending));
+
+void pause_processor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+bool single_processor() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return ::sched_getaffinity(0, sizeof(mask), &mask) == 0 && CPU_COUNT(&mask) == 1;
+}
+
+}  // namespace
+
+Channel::Channel(std::shared_ptr<Session> session, OpenedChannel opened, pocket_wait_mode wait_mode)
+    : session_(std::move(session)),
+      id_(opened.id),
+      connection_(opened.connection),
+      wait_mode_(wait_mode),
+      doorbell_(std::move(opened.fds[2])),
+      notify_(std::move(opened.fds[3])),
+      service_ns_(UINT64_MAX / 2) {
+  for (uint32_t slot = wire::kRingSlots; slot > 0; --slot) free_slots_.push_back(slot - 1);
+}
+
+Result<std::shared_ptr<Channel>> Channel::create(std::shared_ptr<Session> session,
+                                                 OpenedChannel opened, pocket_wait_mode wait_mode) {
+  const uint64_t request_bytes = opened.request_bytes;
+  const uint64_t response_bytes = opened.response_bytes;
+  const UniqueFd request = std::move(opened.fds[0]);
+  const UniqueFd response = std::move(opened.fds[1]);
+  std::shared_ptr<Channel> channel(new Channel(std::move(session), std::move(opened), wait_mode));
+  POCKET_RETURN_IF_ERROR(channel->map_region(request, request_bytes, response, response_bytes));
+  const auto* header = channel->response_header();
+  if (header->magic != wire::kResponseMagic || header->version != wire::kLayoutVersion) {
+    return Error{POCKET_VERSION_MISMATCH, "the service lays channels out in another version"};
+  }
+  return channel;
+}
+
+Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes,
+                                 const UniqueFd& response, uint64_t response_bytes) {
+  POCKET_RETURN_IF_ERROR(ipc::verify_region(request.get(), request_bytes));
+  POCKET_RETURN_IF_ERROR(ipc::verify_region(response.get(), response_bytes));
+  POCKET_ASSIGN_OR_RETURN(Mapping request_mapping,
+                          Mapping::map(request.get(), request_bytes, MapAccess::kReadWrite));
+  POCKET_ASSIGN_OR_RETURN(Mapping response_mapping,
+                          Mapping::map(response.get(), response_bytes, MapAccess::kReadOnly));
+  // This mapping is the last writable one: not even the runner can write our requests.
+  ::fcntl(request.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+  std::lock_guard lock(mutex_);
+  const uint32_t region = region_count_.load();
+  const uint64_t from = region == 0 ? wire::kArenaOffset : 0;
+  requests_[region] = std::move(request_mapping);
+  responses_[region] = std::move(response_mapping);
+  request_arena_.add_region(from, request_bytes);
+  response_arena_.add_region(from, response_bytes);
+  region_count_.store(region + 1, std::memory_order_release);
+  return ok_result();
+}
+
+Result<Block> Channel::allocate(uint64_t bytes, bool request) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    {
+      std::lock_guard lock(mutex_);
+      auto block = (request ? request_arena_ : response_arena_).allocate(bytes);
+      if (block) return *block;
+    }
+    // Twice what is asked for, up to a bound, so that a few such calls fit without growing again.
+    constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
+    const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
+    if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
+    POCKET_RETURN_IF_ERROR(grow(request ? *wanted : 4096, request ? 4096 : *wanted));
+  }
+  return Error{POCKET_RESOURCE_EXHAUSTED, "other calls took the shared memory that was added"};
+}
+
+Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
+  control::GrowChannelT wanted;
+  wanted.channel = id_;
+  wanted.request_bytes = request_bytes;
+  wanted.response_bytes = response_bytes;
+  if (session_->connection() != connection_) {
+    return Error{POCKET_UNAVAILABLE, "the service was restarted: open the model again"};
+  }
+  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), kGrowthNs));
+  const auto* grown = reply.message.body.AsGrown();
+  if (grown == nullptr || reply.fds.size() != 2) {
+    return Error{POCKET_DATA_LOSS, "the service gave another answer than a region"};
+  }
+  if (grown->region != region_count_.load()) {
+    return Error{POCKET_BUSY, "another thread adds memory at the same time: try again"};
+  }
+  return map_region(reply.fds[0], grown->request_bytes, reply.fds[1], grown->response_bytes);
+}
+
+void Channel::free_request(const Block& block) {
+  std::lock_guard lock(mutex_);
+  request_arena_.free(block);
+}
+
+void Channel::free_response(const Block& block) {
+  std::lock_guard lock(mutex_);
+  response_arena_.free(block);
+}
+
+bool Channel::has_response(uint32_t region, uint64_t offset, uint64_t bytes) const {
+  return region < region_count_.load(std::memory_order_acquire) &&
+         range_inside(offset, bytes, responses_[region].size());
+}
+
+bool Channel::broken() const {
+  return response_header()->state.load(std::memory_order_acquire) != wire::kChannelOpen;
+}
+
+Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
+  {
+    std::lock_guard lock(mutex_);
+    if (broken()) return Error{POCKET_UNAVAILABLE, "the runner of the model is gone"};
+    drain();
+    const uint64_t runner_taken =
+        response_header()->submissions_taken.load(std::memory_order_acquire);
+    if (free_slots_.empty() || submitted_ - runner_taken >= wire::kRingSlots) {
+      return Error{POCKET_BUSY,
+                   "256 calls are in flight on this model, the most there can be: wait "
+                   "for one"};
+    }
+    const uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    submission.call_id = ++sequence_ * wire::kRingSlots + slot;
+    pending.call_id = submission.call_id;
+    pending.done.store(false, std::memory_order_relaxed);
+    pending_[slot] = &pending;
+    auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
+    std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
+    request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
+  }
+  // Pairs with the runner, which says that it sleeps and then looks at `submitted` once more.
+  if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
+    ipc::ring_doorbell(doorbell_.get());
+  }
+  return ok_result();
+}
+
+void Channel::cancel(const Pending& pending) {
+  std::lock_guard lock(mutex_);
+  const uint64_t runner_taken =
+      response_header()->submissions_taken.load(std::memory_order_acquire);
+  if (pending.done.load() || submitted_ - runner_taken >= wire::kRingSlots) return;
+  wire::Submission submission{};
+  submission.opcode = wire::Opcode::kCancel;
+  submission.block_offset = pending.call_id;
+  auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
+  std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
+  request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
+  if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
+    ipc::ring_doorbell(doorbell_.get());
+  }
+}
+
+uint32_t Channel::drain() {
+  const uint64_t produced = response_header()->completed.load(std::memory_order_acquire);
+  uint64_t taken = taken_.load(std::memory_order_relaxed);
+  uint32_t count = 0;
+  const auto* slots =
+      reinterpret_cast<const wire::Completion*>(responses_[0].data() + wire::kHeaderBytes);
+  for (; taken != produced && count < wire::kRingSlots; ++taken, ++count) {
+    wire::Completion completion;
+    std::memcpy(&completion, &slots[taken % wire::kRingSlots], sizeof(completion));
+    const auto slot = static_cast<uint32_t>(completion.call_id % wire::kRingSlots);
+    Pending* pending = pending_[slot];
+    if (pending == nullptr || pending == kAbandoned || pending->call_id != completion.call_id) {
+      continue;  // the answer of a call that was given up
+    }
+    pending_[slot] = nullptr;
+    free_slots_.push_back(slot);
+    pending->completion = completion;
+    const uint64_t service = completion.queue_ns + completion.compute_ns;
+    const uint64_t before =
+        std::min<uint64_t>(service_ns_.load(std::memory_order_relaxed), service * 8 + 1000);
+    service_ns_.store((before * 3 + service) / 4, std::memory_order_relaxed);
+    pending->done.store(true, std::memory_order_release);
+  }
+  if (count > 0) {
+    taken_.store(taken, std::memory_order_relaxed);
+    request_header()->completions_taken.store(taken, std::memory_order_release);
+  }
+  return count;
+}
+
+void Channel::fail_all() {
+  for (uint32_t slot = 0; slot < wire::kRingSlots; ++slot) {
+    Pending* pending = pending_[slot];
+    if (pending == nullptr || pending == kAbandoned) continue;
+    pending_[slot] = nullptr;
+    free_slots_.push_back(slot);
+    pending->completion = {};
+    pending->completion.status = POCKET_UNAVAILABLE;
+    pending->done.store(true, std::memory_order_release);
+  }
+}
+
+bool Channel::look(const Pending& pending) {
+  if (pending.done.load(std::memory_order_acquire)) return true;
+  std::lock_guard lock(mutex_);
+  drain();
+  if (!pending.done.load(std::memory_order_acquire) && broken()) {
+    drain();  // what was answered before it broke counts
+    fail_all();
+  }
+  return pending.done.load(std::memory_order_acquire);
+}
+
+bool Channel::should_spin() const {
+  static const bool alone = single_processor();
+  if (wait_mode_ == POCKET_WAIT_SPIN) return true;
+  if (wait_mode_ == POCKET_WAIT_PARK || alone) return false;
+  return service_ns_.load(std::memory_order_relaxed) < kSpinServiceNs;
+}
+
+bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
+  const uint64_t now = monotonic_ns();
+  uint64_t end = deadline_ns;
+  if (wait_mode_ != POCKET_WAIT_SPIN) end = std::min(end, now + kSpinLimitNs);
+  while (true) {
+    for (int count = 0; count < 256; ++count) {
+      if (response_header()->completed.load(std::memory_order_acquire) !=
+              taken_.load(std::memory_order_relaxed) ||
+          pending.done.load(std::memory_order_acquire)) {
+        if (look(pending)) return true;
+      }
+      pause_processor();
+    }
+    if (look(pending)) return true;  // also sees a broken channel
+    if (monotonic_ns() >= end) return false;
+  }
+}
+
+bool Channel::park(Pending& pending, uint64_t deadline_ns) {
+  {
+    std::lock_guard lock(mutex_);
+    request_header()->client_parked.store(++waiters_, std::memory_order_seq_cst);
+  }
+  bool done = false;
+  while (true) {
+    const uint32_t word = response_header()->completed_word.load(std::memory_order_seq_cst);
+    // Pairs with the runner, which publishes and then looks whether anybody sleeps.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    done = look(pending);
+    if (done || !ipc::futex_wait(&response_header()->completed_word, word, deadline_ns)) break;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    request_header()->client_parked.store(--waiters_, std::memory_order_seq_cst);
+  }
+  return done || look(pending);
+}
+
+bool Channel::wait(Pending& pending, uint64_t deadline_ns) {
+  if (look(pending)) return true;
+  if (should_spin() && spin(pending, deadline_ns)) return true;
+  if (monotonic_ns() >= deadline_ns) return false;
+  return park(pending, deadline_ns);
+}
+
+uint32_t Channel::poll() {
+  std::lock_guard lock(mutex_);
+  const uint32_t count = drain();
+  if (broken()) fail_all();
+  return count;
+}
+
+void Channel::abandon(Pending& pending) {
+  std::lock_guard lock(mutex_);
+  if (!pending.done.load()) pending_[pending.call_id % wire::kRingSlots] = kAbandoned;
+}
+
+int Channel::notify_fd() {
+  request_header()->client_wants_fd.store(1, std::memory_order_seq_cst);
+  return notify_.get();
+}
+
+void Channel::clear_notify() {
+  char bytes[64];
+  while (::recv(notify_.get(), bytes, sizeof(bytes), MSG_DONTWAIT) > 0) {
+  }
+}
+
+}  // namespace pocket::client

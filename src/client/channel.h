@@ -1,0 +1,119 @@
+// The client's end of a channel: submissions in, completions out, waiting in between.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/mapping.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "client/arena.h"
+#include "client/session.h"
+#include "pocket/pocket.h"
+#include "wire/layout.h"
+
+namespace pocket::client {
+
+/// A submission whose answer is awaited. Owned by its call; must stay until `done`.
+struct Pending {
+  std::atomic<bool> done{true};
+  wire::Completion completion{};  // valid once done
+  uint64_t call_id = 0;
+};
+
+/// What the service said when the model was opened.
+struct OpenedChannel {
+  uint32_t id = 0;
+  uint64_t connection = 0;
+  std::array<UniqueFd, 4> fds;  // request, response, doorbell, notify
+  uint64_t request_bytes = 0;
+  uint64_t response_bytes = 0;
+};
+
+/// Any thread. The mapping stays valid as long as the object, also when the service is gone.
+class Channel {
+ public:
+  static Result<std::shared_ptr<Channel>> create(std::shared_ptr<Session> session,
+                                                 OpenedChannel opened, pocket_wait_mode wait_mode);
+
+  /// Room in the request or the response regions, which grow when it is needed.
+  Result<Block> allocate_request(uint64_t bytes) { return allocate(bytes, /*request=*/true); }
+  Result<Block> allocate_response(uint64_t bytes) { return allocate(bytes, /*request=*/false); }
+  void free_request(const Block& block);
+  void free_response(const Block& block);
+  std::byte* request_data(const Block& block) const {
+    return requests_[block.region].data() + block.offset;
+  }
+  const std::byte* response_data(uint32_t region, uint64_t offset) const {
+    return responses_[region].data() + offset;
+  }
+  /// True when [offset, offset + bytes) of a response region is mapped here.
+  bool has_response(uint32_t region, uint64_t offset, uint64_t bytes) const;
+
+  /// Publishes a submission (its call_id is set here). BUSY: too many in flight.
+  Result<void> submit(wire::Submission submission, Pending& pending);
+  /// Asks the runner not to run a submission that still waits.
+  void cancel(const Pending& pending);
+  /// Waits until the answer is here, the channel breaks, or the deadline (false) passes.
+  bool wait(Pending& pending, uint64_t deadline_ns);
+  /// Takes in what has been answered; returns how many.
+  uint32_t poll();
+  /// Gives up on an answer: its slot is never used again. For a call that is destroyed unanswered.
+  void abandon(Pending& pending);
+
+  bool broken() const;
+  uint32_t id() const { return id_; }
+  uint64_t connection() const { return connection_; }
+
+  /// From now on answers also make this descriptor readable.
+  int notify_fd();
+  void clear_notify();
+
+ private:
+  Channel(std::shared_ptr<Session> session, OpenedChannel opened, pocket_wait_mode wait_mode);
+  Result<void> map_region(const UniqueFd& request, uint64_t request_bytes, const UniqueFd& response,
+                          uint64_t response_bytes);
+  Result<Block> allocate(uint64_t bytes, bool request);
+  Result<void> grow(uint64_t request_bytes, uint64_t response_bytes);
+  uint32_t drain();  // mutex_ held
+  void fail_all();   // mutex_ held
+  bool should_spin() const;
+  bool spin(const Pending& pending, uint64_t deadline_ns);
+  bool park(Pending& pending, uint64_t deadline_ns);
+  bool look(const Pending& pending);  // drains; true when nothing is left to wait for
+
+  wire::RequestHeader* request_header() const {
+    return reinterpret_cast<wire::RequestHeader*>(requests_[0].data());
+  }
+  const wire::ResponseHeader* response_header() const {
+    return reinterpret_cast<const wire::ResponseHeader*>(responses_[0].data());
+  }
+
+  const std::shared_ptr<Session> session_;
+  const uint32_t id_;
+  const uint64_t connection_;
+  const pocket_wait_mode wait_mode_;
+  UniqueFd doorbell_;
+  UniqueFd notify_;
+  // Constant once counted in region_count_.
+  std::array<Mapping, wire::kMaxRegions> requests_;
+  std::array<Mapping, wire::kMaxRegions> responses_;
+  std::atomic<uint32_t> region_count_{0};
+
+  std::mutex mutex_;
+  Arena request_arena_;             // guarded by mutex_
+  Arena response_arena_;            // guarded by mutex_
+  uint64_t submitted_ = 0;          // guarded by mutex_
+  uint64_t sequence_ = 0;           // guarded by mutex_
+  uint32_t waiters_ = 0;            // guarded by mutex_: threads that are parked
+  std::atomic<uint64_t> taken_{0};  // written under mutex_: completions copied out
+  std::array<Pending*, wire::kRingSlots> pending_{};  // guarded by mutex_
+  std::vector<uint32_t> free_slots_;                  // guarded by mutex_
+  std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
+};
+
+}  // namespace pocket::client

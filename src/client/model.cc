@@ -1,0 +1,102 @@
+#include "client/model.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace pocket::client {
+namespace {
+
+namespace control = wire::control;
+
+std::vector<control::TensorInfoT> unpack(
+    std::vector<std::unique_ptr<control::TensorInfoT>>& infos) {
+  std::vector<control::TensorInfoT> result;
+  for (auto& info : infos) {
+    info->shape.resize(static_cast<size_t>(std::clamp(info->rank, 0, POCKET_MAX_RANK)));
+    result.push_back(std::move(*info));
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, ModelOptions options) {
+  std::unique_ptr<Model> model(new Model(std::move(session), std::move(options)));
+  POCKET_RETURN_IF_ERROR(model->open_channel());
+  return model;
+}
+
+Result<void> Model::open_channel() {
+  control::OpenModelT wanted;
+  wanted.name = options_.name;
+  wanted.version = options_.version;
+  wanted.engine = options_.engine;
+  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), options_.timeout_ns));
+  auto* opened = reply.message.body.AsOpened();
+  if (opened == nullptr || reply.fds.size() != 4) {
+    return Error{POCKET_DATA_LOSS, "the service gave another answer than an open model"};
+  }
+  OpenedChannel parts;
+  parts.id = opened->channel;
+  parts.connection = session_->connection();
+  for (size_t index = 0; index < 4; ++index) parts.fds[index] = std::move(reply.fds[index]);
+  parts.request_bytes = opened->request_bytes;
+  parts.response_bytes = opened->response_bytes;
+  auto inputs = unpack(opened->inputs);
+  auto outputs = unpack(opened->outputs);
+  if (channel_ != nullptr && (!(inputs == inputs_) || !(outputs == outputs_))) {
+    return Error{POCKET_FAILED_PRECONDITION,
+                 "model '" + name_ + "' came back with other inputs or outputs: open it again"};
+  }
+  const bool first = channel_ == nullptr;
+  POCKET_ASSIGN_OR_RETURN(channel_,
+                          Channel::create(session_, std::move(parts), options_.wait_mode));
+  if (notify_) channel_->notify_fd();
+  if (!first) return ok_result();  // the description stays: other threads read it
+  name_ = opened->name;
+  version_ = opened->version;
+  engine_ = opened->engine;
+  inputs_ = std::move(inputs);
+  outputs_ = std::move(outputs);
+  return ok_result();
+}
+
+Model::~Model() {
+  if (channel_ == nullptr || channel_->connection() != session_->connection()) return;
+  if (!session_->check_process().ok()) {
+    // The child of a fork: the mappings are the parent's, and its channel is in use.
+    new std::shared_ptr<Channel>(std::move(channel_));
+    return;
+  }
+  control::CloseChannelT close;
+  close.channel = channel_->id();
+  (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+}
+
+std::shared_ptr<Channel> Model::current_channel() {
+  std::lock_guard lock(mutex_);
+  return channel_;
+}
+
+Result<std::shared_ptr<Channel>> Model::channel() {
+  POCKET_RETURN_IF_ERROR(session_->check_process());
+  std::lock_guard lock(mutex_);
+  if (channel_->broken()) {
+    if (channel_->connection() == session_->connection()) {
+      control::CloseChannelT close;
+      close.channel = channel_->id();
+      (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+    }
+    POCKET_RETURN_IF_ERROR(open_channel());
+  }
+  return channel_;
+}
+
+void Model::want_notify() {
+  std::lock_guard lock(mutex_);
+  notify_ = true;
+  channel_->notify_fd();
+}
+
+}  // namespace pocket::client

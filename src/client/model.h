@@ -1,0 +1,58 @@
+// An open model: its description, and the channel that currently leads to it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "client/channel.h"
+#include "client/session.h"
+
+namespace pocket::client {
+
+struct ModelOptions {
+  std::string name;
+  std::string version;
+  std::string engine;
+  uint64_t timeout_ns = 120'000'000'000;
+  pocket_wait_mode wait_mode = POCKET_WAIT_ADAPTIVE;
+};
+
+/// Any thread. The description is constant: a model that came back with another one is refused.
+class Model {
+ public:
+  static Result<std::unique_ptr<Model>> open(std::shared_ptr<Session> session,
+                                             ModelOptions options);
+  ~Model();
+
+  /// The channel, opened anew when the runner or the service went away.
+  Result<std::shared_ptr<Channel>> channel();
+  /// The channel as it is, working or not.
+  std::shared_ptr<Channel> current_channel();
+
+  const std::string& name() const { return name_; }
+  const std::string& version() const { return version_; }
+  const std::string& engine() const { return engine_; }
+  const std::vector<wire::control::TensorInfoT>& inputs() const { return inputs_; }
+  const std::vector<wire::control::TensorInfoT>& outputs() const { return outputs_; }
+  Session& session() const { return *session_; }
+
+  /// Makes every channel of this model, now and later, announce answers on its descriptor.
+  void want_notify();
+
+ private:
+  Model(std::shared_ptr<Session> session, ModelOptions options)
+      : session_(std::move(session)), options_(std::move(options)) {}
+  Result<void> open_channel();  // mutex_ held, or not shared yet
+
+  const std::shared_ptr<Session> session_;
+  const ModelOptions options_;
+  std::string name_, version_, engine_;
+  std::vector<wire::control::TensorInfoT> inputs_, outputs_;
+  std::mutex mutex_;
+  std::shared_ptr<Channel> channel_;  // guarded by mutex_
+  bool notify_ = false;               // guarded by mutex_
+};
+
+}  // namespace pocket::client
