@@ -25,6 +25,7 @@ struct CommandLine {
 };
 
 void define_options(CLI::App& app, CommandLine& line) {
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--config", line.config_file, "TOML configuration file")->type_name("FILE");
   app.add_option("--socket", line.socket, "Unix socket to listen on")->type_name("PATH");
   app.add_option("--models", line.models, "Folder of the model repository")->type_name("DIR");

@@ -1,5 +1,6 @@
 #include "daemon/runner_process.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
@@ -14,12 +15,15 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/clock.h"
+
 namespace pocket::daemon {
 namespace {
 
 namespace control = wire::control;
 
 constexpr int kControlFd = 3;
+constexpr uint64_t kExitGraceNs = kNanosecondsPerSecond;
 
 /// Starts `path` with only standard input, output, error and the control socket open, in a process
 /// group of its own (a Ctrl-C at the terminal is for pocketd, which then ends it in order).
@@ -66,6 +70,8 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, con
   POCKET_ASSIGN_OR_RETURN(runner->pid_, start_process(config, engine, pair.second.get()));
   runner->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, runner->pid_, 0)));
   if (!runner->pidfd_.valid()) return errno_error("pidfd_open of the runner", errno);
+  // Our end never blocks; the runner's end, another open file, does.
+  if (::fcntl(pair.first.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
   RunnerProcess* self = runner.get();
   POCKET_RETURN_IF_ERROR(
       loop.watch(self->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->reap(); }));
@@ -75,7 +81,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, con
         self->handle(std::move(message));
       },
       // A runner that closes its end is about to exit; one that does not must not linger.
-      [self](const Error&) { ::kill(self->pid_, SIGKILL); }));
+      [self](const Error&) { self->kill_after(kExitGraceNs); }));
   spdlog::info("runner {} for engine '{}' started", runner->pid_, engine);
   return runner;
 }
@@ -107,6 +113,11 @@ void RunnerProcess::shut_down(uint64_t grace_ns) {
   if (shutting_down_) return;
   shutting_down_ = true;
   request(control::RunnerShutdownT{}, {}, nullptr);
+  kill_after(grace_ns);
+}
+
+void RunnerProcess::kill_after(uint64_t grace_ns) {
+  if (kill_timer_ != 0) return;
   kill_timer_ = loop_.after(grace_ns, [this] {
     kill_timer_ = 0;
     spdlog::warn("runner {} did not end in time: killed", pid_);

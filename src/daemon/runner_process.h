@@ -52,6 +52,7 @@ class RunnerProcess {
       : loop_(loop), engine_(std::move(engine)), on_death_(std::move(on_death)) {}
   void handle(wire::control::MessageT message);
   void reap();
+  void kill_after(uint64_t grace_ns);
 
   EventLoop& loop_;
   std::string engine_;

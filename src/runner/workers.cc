@@ -250,10 +250,8 @@ void Workers::work() {
       const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
-      const std::shared_ptr<Channel> parked = std::move(last);
-      last = nullptr;
+      last = nullptr;  // a sleeper keeps nothing of a client alive
       poll(-1);
-      if (parked->has_work()) intake(parked);
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {
