@@ -33,6 +33,7 @@ struct Options {
   std::string model;
   int calls = 2000;
   int rounds = 5;
+  int pause_us = 300;
 };
 
 struct Quantiles {
@@ -63,7 +64,7 @@ void change(std::atomic<uint32_t>& word, uint32_t value, bool park) {
 }
 
 /// Two processes, one word each way.
-Quantiles floor_times(int calls, bool park) {
+Quantiles floor_times(int calls, bool park, int pause_us = 0) {
   auto* words = static_cast<Words*>(
       ::mmap(nullptr, sizeof(Words), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   const pid_t child = ::fork();
@@ -76,6 +77,7 @@ Quantiles floor_times(int calls, bool park) {
   }
   std::vector<double> times;
   for (uint32_t turn = 0; turn < static_cast<uint32_t>(calls); ++turn) {
+    if (pause_us > 0) ::usleep(static_cast<useconds_t>(pause_us));
     const double start = now_us();
     change(words->there, turn + 1, park);
     wait_for_change(words->back, turn, park);
@@ -107,7 +109,7 @@ void set_inputs(pocket_model* model, pocket_call* call) {
   }
 }
 
-Quantiles pocket_times(const Options& options, int32_t wait_mode) {
+Quantiles pocket_times(const Options& options, int32_t wait_mode, int pause_us = 0) {
   pocket_connect_options connect{};
   connect.struct_size = sizeof(connect);
   connect.socket_path = options.socket.empty() ? nullptr : options.socket.c_str();
@@ -121,6 +123,7 @@ Quantiles pocket_times(const Options& options, int32_t wait_mode) {
   set_inputs(model, call);
   std::vector<double> times;
   for (int turn = 0; turn < options.calls + 100; ++turn) {
+    if (pause_us > 0) ::usleep(static_cast<useconds_t>(pause_us));
     const double start = now_us();
     must(pocket_call_submit(call, POCKET_FOREVER));
     must(pocket_call_wait(call, POCKET_FOREVER));
@@ -154,19 +157,24 @@ int main(int argc, char** argv) {
   app.add_option("--model", options.model, "Model to call")->required();
   app.add_option("--calls", options.calls, "Calls in each round")
       ->check(CLI::Range(100, 10'000'000));
+  app.add_option("--pause-us", options.pause_us, "Pause before each call of the asleep rows")
+      ->check(CLI::Range(100, 1'000'000));
   app.add_option("--rounds", options.rounds, "Rounds")->check(CLI::Range(1, 1000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  std::vector<Quantiles> spin_floor, park_floor, spin, park, adaptive;
+  std::vector<Quantiles> spin_floor, park_floor, asleep_floor, spin, park, asleep, adaptive;
   for (int round = 0; round < options.rounds; ++round) {
     spin_floor.push_back(floor_times(options.calls, false));
     spin.push_back(pocket_times(options, POCKET_WAIT_SPIN));
     adaptive.push_back(pocket_times(options, POCKET_WAIT_ADAPTIVE));
     park_floor.push_back(floor_times(options.calls, true));
     park.push_back(pocket_times(options, POCKET_WAIT_PARK));
+    // With a pause before each call both sides are asleep when it comes.
+    asleep_floor.push_back(floor_times(options.calls, true, options.pause_us));
+    asleep.push_back(pocket_times(options, POCKET_WAIT_PARK, options.pause_us));
   }
   fmt::print("{:8} {:9} {:>9} {:>9} {:>9} {:>9}\n", "", "wait", "p50_us", "p50_min", "p50_max",
              "p99_us");
@@ -175,5 +183,7 @@ int main(int argc, char** argv) {
   print_row("pocket", "adaptive", adaptive);
   print_row("floor", "park", park_floor);
   print_row("pocket", "park", park);
+  print_row("floor", "asleep", asleep_floor);
+  print_row("pocket", "asleep", asleep);
   return 0;
 }
