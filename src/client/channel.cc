@@ -187,7 +187,8 @@ void Channel::cancel(const Pending& pending) {
 }
 
 uint32_t Channel::drain() {
-  const uint64_t produced = response_header()->completed.load(std::memory_order_acquire);
+  // Pairs with the runner, which publishes and then looks whether anybody sleeps.
+  const uint64_t produced = response_header()->completed.load(std::memory_order_seq_cst);
   uint64_t taken = taken_.load(std::memory_order_relaxed);
   uint32_t count = 0;
   const auto* slots =
@@ -272,8 +273,6 @@ bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   bool done = false;
   while (true) {
     const uint32_t word = response_header()->completed_word.load(std::memory_order_seq_cst);
-    // Pairs with the runner, which publishes and then looks whether anybody sleeps.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     done = look(pending);
     if (done || !ipc::futex_wait(&response_header()->completed_word, word, deadline_ns)) break;
   }

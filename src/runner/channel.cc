@@ -98,11 +98,11 @@ void Channel::complete(const wire::Submission& submission, const Outcome& outcom
     auto* slots = reinterpret_cast<wire::Completion*>(response_data(0, wire::kHeaderBytes));
     std::memcpy(&slots[position % wire::kRingSlots], &completion, sizeof(completion));
     completed_.store(position + 1, std::memory_order_relaxed);
-    response_header()->completed.store(position + 1, std::memory_order_release);
+    response_header()->completed.store(position + 1, std::memory_order_seq_cst);
   }
-  // Pairs with the client, which says that it sleeps and then looks at `completed` once more.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (request_header()->client_parked.load(std::memory_order_relaxed) != 0) {
+  // Pairs with the client, which says that it sleeps and then looks at `completed` once more: with
+  // both sides sequentially consistent, one of them sees the other.
+  if (request_header()->client_parked.load(std::memory_order_seq_cst) != 0) {
     response_header()->completed_word.fetch_add(1, std::memory_order_seq_cst);
     ipc::futex_wake_all(&response_header()->completed_word);
   }
