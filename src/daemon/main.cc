@@ -1,6 +1,8 @@
 // pocketd: the control plane of Pocket.
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -11,6 +13,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 #include "daemon/service.h"
@@ -22,7 +25,11 @@ struct CommandLine {
   std::string config_file;
   std::optional<std::string> socket, models, engine_dir, runner, log_level, log_file;
   int ready_fd = -1;
+  bool background = false;
 };
+
+// In the background the log stays small by itself: two files of this size.
+constexpr size_t kBackgroundLogBytes = 4u << 20;
 
 void define_options(CLI::App& app, CommandLine& line) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -33,6 +40,8 @@ void define_options(CLI::App& app, CommandLine& line) {
   app.add_option("--runner", line.runner, "The pocket-runner program")->type_name("PATH");
   app.add_option("--ready-fd", line.ready_fd, "Descriptor that gets 'ready' when it is so")
       ->type_name("N");
+  app.add_flag("--background", line.background,
+               "Log beside the socket unless told where, and close standard error once ready");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.add_option("--log-file", line.log_file, "Log to a file instead of standard error")
@@ -54,13 +63,20 @@ Result<Config> make_config(const CommandLine& line) {
   return config;
 }
 
+std::shared_ptr<spdlog::logger> make_logger(const Config& config, bool background) {
+  if (!config.log_file.empty()) {
+    return spdlog::basic_logger_st("pocketd", config.log_file, /*truncate=*/false);
+  }
+  if (!background) return spdlog::stderr_logger_st("pocketd");
+  const auto beside = std::filesystem::path(config.socket).parent_path() / "pocketd.log";
+  return spdlog::rotating_logger_st("pocketd", beside.string(), kBackgroundLogBytes, 1);
+}
+
 /// A log that cannot be written (a full disk) never stops the service: spdlog's error handler
 /// swallows the failure, and the next line is tried again.
-Result<void> set_up_log(const Config& config) {
+Result<void> set_up_log(const Config& config, bool background) {
   try {
-    auto logger = config.log_file.empty()
-                      ? spdlog::stderr_logger_st("pocketd")
-                      : spdlog::basic_logger_st("pocketd", config.log_file, /*truncate=*/false);
+    auto logger = make_logger(config, background);
     logger->set_error_handler([](const std::string&) {});
     logger->set_level(spdlog::level::from_str(config.log_level));
     logger->flush_on(spdlog::level::info);
@@ -95,14 +111,20 @@ Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
   return fd;
 }
 
-Result<void> serve(const Config& config, int ready_fd) {
-  POCKET_RETURN_IF_ERROR(set_up_log(config));
+void close_standard_error() {
+  const UniqueFd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ::dup2(nothing.get(), STDERR_FILENO);
+}
+
+Result<void> serve(const Config& config, int ready_fd, bool background) {
+  POCKET_RETURN_IF_ERROR(set_up_log(config, background));
   raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
   Service service(*loop, config);
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
-  POCKET_RETURN_IF_ERROR(service.start([ready_fd] {
+  POCKET_RETURN_IF_ERROR(service.start([ready_fd, background] {
+    if (background) close_standard_error();
     if (ready_fd < 0) return;
     if (::write(ready_fd, "ready\n", 6) != 6) spdlog::warn("nobody waits for readiness");
     ::close(ready_fd);
@@ -129,7 +151,8 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   auto config = make_config(line);
-  auto served = config.ok() ? serve(*config, line.ready_fd) : pocket::Result<void>(config.error());
+  auto served = config.ok() ? serve(*config, line.ready_fd, line.background)
+                            : pocket::Result<void>(config.error());
   if (served.ok()) return 0;
   std::fprintf(stderr, "pocketd: %s\n", served.error().message.c_str());
   return 1;

@@ -1,0 +1,65 @@
+#include "cli/admin.h"
+
+#include "base/clock.h"
+
+namespace pocket::cli {
+namespace {
+
+namespace control = wire::control;
+
+constexpr uint64_t kAnswerNs = 30 * kNanosecondsPerSecond;
+constexpr uint64_t kLoadNs = 600 * kNanosecondsPerSecond;
+
+Error unexpected() {
+  return Error{POCKET_DATA_LOSS, "the service gave an answer of another kind than asked for"};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<client::Session>> connect(const std::string& socket) {
+  client::SessionOptions options;
+  options.socket_path = socket;
+  options.client_name = "pocket";
+  options.reconnect = false;
+  return client::Session::connect(std::move(options));
+}
+
+Result<control::StatusT> get_status(client::Session& session) {
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::GetStatusT{}, kAnswerNs));
+  auto* status = reply.message.body.AsStatus();
+  if (status == nullptr) return unexpected();
+  return std::move(*status);
+}
+
+Result<control::ModelsT> list_models(client::Session& session) {
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::ListModelsT{}, kAnswerNs));
+  auto* models = reply.message.body.AsModels();
+  if (models == nullptr) return unexpected();
+  return std::move(*models);
+}
+
+Result<void> load_model(client::Session& session, const std::string& name,
+                        const std::string& version, const std::string& engine) {
+  control::LoadModelT load;
+  load.name = name;
+  load.version = version;
+  load.engine = engine;
+  POCKET_RETURN_IF_ERROR(session.request(std::move(load), kLoadNs));
+  return ok_result();
+}
+
+Result<void> unload_model(client::Session& session, const std::string& name,
+                          const std::string& version) {
+  control::UnloadModelT unload;
+  unload.name = name;
+  unload.version = version;
+  POCKET_RETURN_IF_ERROR(session.request(std::move(unload), kAnswerNs));
+  return ok_result();
+}
+
+Result<void> stop_service(client::Session& session) {
+  POCKET_RETURN_IF_ERROR(session.request(control::StopServiceT{}, kAnswerNs));
+  return ok_result();
+}
+
+}  // namespace pocket::cli

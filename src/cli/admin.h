@@ -1,0 +1,24 @@
+// What the command line asks of a running service.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "client/session.h"
+#include "wire/control.h"
+
+namespace pocket::cli {
+
+/// Connects as the command line does; an empty socket means the usual places.
+Result<std::shared_ptr<client::Session>> connect(const std::string& socket);
+
+Result<wire::control::StatusT> get_status(client::Session& session);
+Result<wire::control::ModelsT> list_models(client::Session& session);
+Result<void> load_model(client::Session& session, const std::string& name,
+                        const std::string& version, const std::string& engine);
+Result<void> unload_model(client::Session& session, const std::string& name,
+                          const std::string& version);
+Result<void> stop_service(client::Session& session);
+
+}  // namespace pocket::cli

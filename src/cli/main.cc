@@ -1,0 +1,25 @@
+// pocket: the command line.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/command.h"
+#include "pocket/pocket.h"
+
+int main(int argc, char** argv) {
+  using namespace pocket::cli;
+  CLI::App app("pocket: one ML runtime for every container of a machine");
+  app.set_version_flag("--version", std::string(pocket_version()));
+  app.require_subcommand(1);
+  Action action;
+  add_service_command(app, action);
+  add_models_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  auto done = action();
+  if (done.ok()) return *done;
+  std::fprintf(stderr, "pocket: %s\n", done.error().message.c_str());
+  return 1;
+}

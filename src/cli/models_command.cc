@@ -1,0 +1,147 @@
+// pocket models ls | load | unload | inspect
+#include <fmt/format.h>
+
+#include "cli/admin.h"
+#include "cli/command.h"
+#include "pocket/dtype.h"
+
+namespace pocket::cli {
+namespace {
+
+namespace control = wire::control;
+using nlohmann::json;
+
+struct Options {
+  ServiceOptions service;
+  std::string name;
+  std::string version;
+  std::string engine;
+};
+
+std::string shape_text(const control::TensorInfoT& tensor) {
+  if (tensor.rank < 0) return "any shape";
+  std::string text;
+  for (int64_t size : tensor.shape) {
+    text += (text.empty() ? "" : ", ") + (size < 0 ? std::string("?") : std::to_string(size));
+  }
+  return "[" + text + "]";
+}
+
+json tensors_json(const std::vector<std::unique_ptr<control::TensorInfoT>>& tensors) {
+  json list = json::array();
+  for (const auto& tensor : tensors) {
+    list.push_back({{"name", tensor->name},
+                    {"dtype", pocket_dtype_name(tensor->dtype)},
+                    {"rank", tensor->rank},
+                    {"shape", tensor->shape}});
+  }
+  return list;
+}
+
+json model_json(const control::ModelEntryT& model) {
+  return {{"name", model.name},
+          {"version", model.version},
+          {"engine", model.engine},
+          {"state", model.state},
+          {"error", model.error},
+          {"path", model.path},
+          {"sha256", model.digest},
+          {"file_bytes", model.file_bytes},
+          {"memory_bytes", model.memory_bytes},
+          {"load_ms", model.load_ms},
+          {"runner_pid", model.runner_pid},
+          {"channels", model.channels},
+          {"inputs", tensors_json(model.inputs)},
+          {"outputs", tensors_json(model.outputs)}};
+}
+
+Result<int> list(const Options& options) {
+  POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+  POCKET_ASSIGN_OR_RETURN(const auto models, list_models(*session));
+  if (!options.service.json.empty()) {
+    json rows = json::array();
+    for (const auto& model : models.models) rows.push_back(model_json(*model));
+    POCKET_RETURN_IF_ERROR(write_json(options.service.json, rows));
+    return 0;
+  }
+  fmt::print("{:32} {:>7}  {:12} {:9} {:>10} {:>10} {:>8}\n", "MODEL", "VERSION", "ENGINE", "STATE",
+             "FILES", "MEMORY", "CHANNELS");
+  for (const auto& model : models.models) {
+    fmt::print("{:32} {:>7}  {:12} {:9} {:>7.1f} MB {:>7.1f} MB {:>8}\n", model->name,
+               model->version, model->engine, model->state,
+               static_cast<double>(model->file_bytes) / 1e6,
+               static_cast<double>(model->memory_bytes) / 1e6, model->channels);
+    if (!model->error.empty()) fmt::print("  {}\n", model->error);
+  }
+  return 0;
+}
+
+void print_tensors(const char* title,
+                   const std::vector<std::unique_ptr<control::TensorInfoT>>& tensors) {
+  for (const auto& tensor : tensors) {
+    fmt::print("{:8} {:24} {:10} {}\n", title, tensor->name, pocket_dtype_name(tensor->dtype),
+               shape_text(*tensor));
+  }
+}
+
+/// Loads the model where it is not loaded: only then its inputs are known.
+Result<int> inspect(const Options& options) {
+  POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+  POCKET_RETURN_IF_ERROR(load_model(*session, options.name, options.version, ""));
+  POCKET_ASSIGN_OR_RETURN(const auto models, list_models(*session));
+  const control::ModelEntryT* found = nullptr;
+  for (const auto& model : models.models) {
+    const bool version = options.version.empty() || model->version == options.version;
+    if (model->name == options.name && version) found = model.get();
+  }
+  if (found == nullptr) return Error{POCKET_NOT_FOUND, "the model went away meanwhile"};
+  if (!options.service.json.empty()) {
+    POCKET_RETURN_IF_ERROR(write_json(options.service.json, model_json(*found)));
+    return 0;
+  }
+  fmt::print("{} version {}: {} in {} (runner {})\n", found->name, found->version, found->state,
+             found->engine, found->runner_pid);
+  fmt::print("files    {} ({} bytes)\nsha256   {}\n", found->path, found->file_bytes,
+             found->digest);
+  fmt::print("loading  {:.1f} ms, {:.1f} MB\n", found->load_ms,
+             static_cast<double>(found->memory_bytes) / 1e6);
+  print_tensors("input", found->inputs);
+  print_tensors("output", found->outputs);
+  return 0;
+}
+
+}  // namespace
+
+void add_models_command(CLI::App& app, Action& action) {
+  auto* models = app.add_subcommand("models", "List, load, unload and inspect models");
+  models->require_subcommand(1);
+  const auto add = [&](const char* name, const char* text, bool named, auto run) {
+    auto options = std::make_shared<Options>();
+    auto* command = models->add_subcommand(name, text);
+    if (named) {
+      command->add_option("model", options->name, "Name of the model")->required();
+      command->add_option("--version", options->version, "Version (default: the newest)");
+    }
+    add_service_options(*command, options->service);
+    command->callback(
+        [&action, options, run] { action = [options, run] { return run(*options); }; });
+    return std::pair(command, options);
+  };
+  add("ls", "List the models of the repository", false, list);
+  add("inspect", "Show a model's inputs, outputs and cost", true, inspect);
+  auto [load, load_options] =
+      add("load", "Load a model", true, [](const Options& options) -> Result<int> {
+        POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+        POCKET_RETURN_IF_ERROR(load_model(*session, options.name, options.version, options.engine));
+        return 0;
+      });
+  load->add_option("--engine", load_options->engine, "Engine (default: the model's own)");
+  add("unload", "Unload a model that no client has open", true,
+      [](const Options& options) -> Result<int> {
+        POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+        POCKET_RETURN_IF_ERROR(unload_model(*session, options.name, options.version));
+        return 0;
+      });
+}
+
+}  // namespace pocket::cli
