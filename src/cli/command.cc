@@ -8,13 +8,17 @@
 
 namespace pocket::cli {
 
-void add_service_options(CLI::App& app, ServiceOptions& options) {
-  app.add_option("--socket", options.socket, "Socket of the service (default: the usual places)")
-      ->type_name("PATH");
-  app.add_option("--json", options.json, "Write JSON to a file; '-' or none: standard output")
+void add_json_option(CLI::App& app, std::string& file) {
+  app.add_option("--json", file, "Write JSON to a file; '-' or none: standard output")
       ->type_name("FILE")
       ->expected(0, 1)
       ->default_str("-");
+}
+
+void add_service_options(CLI::App& app, ServiceOptions& options) {
+  app.add_option("--socket", options.socket, "Socket of the service (default: the usual places)")
+      ->type_name("PATH");
+  add_json_option(app, options.json);
 }
 
 Result<void> write_json(const std::string& file, const nlohmann::json& json) {

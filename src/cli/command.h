@@ -19,11 +19,18 @@ struct ServiceOptions {
   std::string json;  // file for JSON, "-" for standard output, empty: none
 };
 void add_service_options(CLI::App& app, ServiceOptions& options);
+/// `--json [FILE]`: where JSON goes; "-" when no file is named.
+void add_json_option(CLI::App& app, std::string& file);
 
 /// Writes JSON to the file the user named, or to standard output for "-".
 Result<void> write_json(const std::string& file, const nlohmann::json& json);
 
 void add_service_command(CLI::App& app, Action& action);
 void add_models_command(CLI::App& app, Action& action);
+void add_run_commands(CLI::App& app, Action& action);  // run, wait, ps
+void add_infer_command(CLI::App& app, Action& action);
+void add_bench_command(CLI::App& app, Action& action);
+void add_doctor_command(CLI::App& app, Action& action);
+void add_completion_command(CLI::App& app, Action& action);  // completion, man
 
 }  // namespace pocket::cli

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "cli/admin.h"
 #include "cli/command.h"
+#include "cli/local_service.h"
 
 namespace pocket::cli {
 namespace {
@@ -23,14 +23,6 @@ struct RunOptions {
   bool detach = false;
   std::string config, models, socket, engine_dir, log_level, log_file;
 };
-
-/// pocketd beside this program, else the one on PATH.
-std::string find_pocketd() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto beside = self.parent_path() / "pocketd";
-  return std::filesystem::exists(beside, error) ? beside.string() : "pocketd";
-}
 
 std::vector<std::string> pocketd_arguments(const RunOptions& options) {
   std::vector<std::string> arguments = {find_pocketd()};

@@ -1,0 +1,12 @@
+// pocket bench: the measurements whose figures the documents quote.
+#include "cli/bench/command.h"
+
+namespace pocket::cli {
+
+void add_bench_command(CLI::App& app, Action& action) {
+  auto* bench = app.add_subcommand("bench", "Measure Pocket beside its floor and its rivals");
+  bench->require_subcommand(1);
+  add_bench_ipc(*bench, action);
+}
+
+}  // namespace pocket::cli

@@ -1,0 +1,10 @@
+// The benchmarks of `pocket bench`.
+#pragma once
+
+#include "cli/command.h"
+
+namespace pocket::cli {
+
+void add_bench_ipc(CLI::App& bench, Action& action);
+
+}  // namespace pocket::cli

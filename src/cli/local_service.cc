@@ -1,0 +1,99 @@
+#include "cli/local_service.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/unique_fd.h"
+
+namespace pocket::cli {
+
+std::string program_folder() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+std::string find_pocketd() {
+  std::error_code error;
+  const auto beside = std::filesystem::path(program_folder()) / "pocketd";
+  return std::filesystem::exists(beside, error) ? beside.string() : "pocketd";
+}
+
+Result<std::unique_ptr<LocalService>> LocalService::create(const std::string& models) {
+  char folder[] = "/tmp/pocket-service-XXXXXX";
+  if (::mkdtemp(folder) == nullptr) return errno_error("making a folder in /tmp", errno);
+  std::unique_ptr<LocalService> service(new LocalService());
+  service->folder_ = folder;
+  service->models_ = models.empty() ? service->folder_ + "/models" : models;
+  std::error_code error;
+  std::filesystem::create_directories(service->models_, error);
+  return service;
+}
+
+LocalService::~LocalService() {
+  stop();
+  std::error_code error;
+  std::filesystem::remove_all(folder_, error);
+}
+
+Result<void> LocalService::add_null_model(const std::string& name, const std::string& text) {
+  const auto folder = std::filesystem::path(models_) / name / "1";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  std::ofstream out(folder / "model.null");
+  out << text;
+  out.close();
+  if (!out) return errno_error(fmt::format("writing {}/model.null", folder.string()), errno);
+  return ok_result();
+}
+
+Result<void> LocalService::start(const std::vector<std::string>& more_arguments) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  std::vector<std::string> arguments = {find_pocketd(), "--socket",   socket(),
+                                        "--models",     models_,      "--log-level",
+                                        "warning",      "--ready-fd", std::to_string(writer.get())};
+  arguments.insert(arguments.end(), more_arguments.begin(), more_arguments.end());
+  std::vector<char*> raw;
+  for (auto& argument : arguments) raw.push_back(argument.data());
+  raw.push_back(nullptr);
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) return errno_error("fork", errno);
+  if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent) ::_exit(1);
+    ::fcntl(writer.get(), F_SETFD, 0);
+    ::execvp(raw[0], raw.data());
+    ::_exit(127);
+  }
+  writer.reset();
+  char text[8];
+  ssize_t bytes = 0;
+  do {
+    bytes = ::read(reader.get(), text, sizeof(text));
+  } while (bytes < 0 && errno == EINTR);
+  if (bytes > 0) return ok_result();
+  stop();
+  return Error{POCKET_UNAVAILABLE,
+               fmt::format("'{}' did not become ready; its message is above", arguments[0])};
+}
+
+void LocalService::stop() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+}  // namespace pocket::cli
