@@ -3,13 +3,16 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test check format clean
+.PHONY: help setup models build test check format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## Install every package Pocket needs (Debian 12; root or sudo)
 	@tools/setup
+
+models: setup ## Build the demonstration's models and fetch its pictures
+	@tools/make-models
 
 build: setup ## Build the release programs into build/bin
 	@cmake --preset release >/dev/null
