@@ -29,6 +29,7 @@ const std::vector<std::pair<int32_t, ov::element::Type>>& types() {
 ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
   ov::AnyMap properties;
   properties.emplace(ov::inference_num_threads(static_cast<int32_t>(options.threads)));
+  // One stream: each call has all threads, in the caller's own thread.
   properties.emplace(ov::num_streams(
       ov::streams::Num(static_cast<int32_t>(std::min(options.threads, options.concurrency)))));
   // Pinned threads make two processes share one core.

@@ -109,6 +109,14 @@ POCKET_API int32_t pocket_model_input_index(const pocket_model* model, const cha
                                             uint32_t* index);
 POCKET_API int32_t pocket_model_output_index(const pocket_model* model, const char* name,
                                              uint32_t* index);
+/* What the model's entry says of it: "description", "licence", "source", "labels" (class names, one
+ * a line), "image.layout" and others (docs/format-repository.md). The texts live as long as the
+ * model is open. NOT_FOUND: the entry does not say it. */
+POCKET_API int32_t pocket_model_metadata(const pocket_model* model, const char* key,
+                                         const char** value);
+POCKET_API uint32_t pocket_model_metadata_count(const pocket_model* model);
+/* The key of entry `index`; NULL when there are not that many. */
+POCKET_API const char* pocket_model_metadata_key(const pocket_model* model, uint32_t index);
 
 /* --- call ---------------------------------------------------------------------------------- */
 POCKET_API int32_t pocket_call_create(pocket_model* model, pocket_call** call);

@@ -253,6 +253,27 @@ int32_t pocket_model_output_index(const pocket_model* model, const char* name, u
   return find_index(model->model->outputs(), name, "output", index);
 }
 
+int32_t pocket_model_metadata(const pocket_model* model, const char* key, const char** value) {
+  if (model == nullptr || key == nullptr || value == nullptr) {
+    return missing("model, key and value");
+  }
+  for (const auto& [known, text] : model->model->metadata()) {
+    if (known == key) {
+      *value = text.c_str();
+      return POCKET_OK;
+    }
+  }
+  return failed(Error{POCKET_NOT_FOUND, "the entry of model '" + model->model->name() +
+                                            "' says nothing of '" + key + "'"});
+}
+uint32_t pocket_model_metadata_count(const pocket_model* model) {
+  return static_cast<uint32_t>(model->model->metadata().size());
+}
+const char* pocket_model_metadata_key(const pocket_model* model, uint32_t index) {
+  const auto& metadata = model->model->metadata();
+  return index < metadata.size() ? metadata[index].first.c_str() : nullptr;
+}
+
 int32_t pocket_call_create(pocket_model* model, pocket_call** call) {
   if (model == nullptr || call == nullptr) return missing("model and call");
   return guarded([&]() -> int32_t {

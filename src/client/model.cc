@@ -59,6 +59,9 @@ Result<void> Model::open_channel() {
   engine_ = opened->engine;
   inputs_ = std::move(inputs);
   outputs_ = std::move(outputs);
+  for (auto& pair : opened->metadata) {
+    metadata_.emplace_back(std::move(pair->key), std::move(pair->value));
+  }
   return ok_result();
 }
 

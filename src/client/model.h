@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/channel.h"
@@ -36,6 +37,8 @@ class Model {
   const std::string& engine() const { return engine_; }
   const std::vector<wire::control::TensorInfoT>& inputs() const { return inputs_; }
   const std::vector<wire::control::TensorInfoT>& outputs() const { return outputs_; }
+  /// What the model's entry says of it, by key; constant.
+  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
   Session& session() const { return *session_; }
 
   /// Makes every channel of this model, now and later, announce answers on its descriptor.
@@ -50,6 +53,7 @@ class Model {
   const ModelOptions options_;
   std::string name_, version_, engine_;
   std::vector<wire::control::TensorInfoT> inputs_, outputs_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
   std::mutex mutex_;
   std::shared_ptr<Channel> channel_;  // guarded by mutex_
   bool notify_ = false;               // guarded by mutex_

@@ -164,6 +164,16 @@ void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Chan
   opened.engine = model.engine;
   opened.inputs = share(model.inputs);
   opened.outputs = share(model.outputs);
+  if (auto metadata = model::read_metadata(model.source); metadata.ok()) {
+    for (auto& [key, value] : *metadata) {
+      auto option = std::make_unique<control::OptionT>();
+      option->key = std::move(key);
+      option->value = std::move(value);
+      opened.metadata.push_back(std::move(option));
+    }
+  } else {
+    spdlog::warn("model '{}': {}", model.source.name, metadata.error().message);
+  }
   opened.request_bytes = parts.regions.request_bytes;
   opened.response_bytes = parts.regions.response_bytes;
   std::vector<UniqueFd> fds =

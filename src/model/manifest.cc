@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -11,21 +12,83 @@
 namespace pocket::model {
 namespace {
 
-constexpr std::array<std::string_view, 12> kKeys = {
+constexpr std::array<std::string_view, 15> kKeys = {
     "engine", "threads", "concurrency", "precision", "warmup", "keep_alive_seconds",
-    "group",  "sha256",  "description", "licence",   "source", "options"};
+    "group",  "sha256",  "description", "licence",   "source", "options",
+    "labels", "image",   "metadata"};
+constexpr std::array<std::string_view, 5> kImageKeys = {"layout", "channels", "mean", "scale",
+                                                        "fit"};
 
-void read_options(const toml::table& table, TomlReader& reader, Manifest& manifest) {
-  const toml::table* options = table["options"].as_table();
-  if (options == nullptr) return;
-  for (const auto& [key, node] : *options) {
-    if (const auto text = node.value_exact<std::string>()) {
-      manifest.options.emplace_back(std::string(key.str()), *text);
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+/// The texts of a table of the entry, sorted by key.
+void read_texts(const toml::table& entry, const char* name, TomlReader& reader, Pairs& pairs) {
+  const toml::node* node = entry.get(name);
+  if (node == nullptr) return;
+  if (!node->is_table()) {
+    reader.fail(*node, fmt::format("'{}' must be a table", name));
+    return;
+  }
+  for (const auto& [key, value] : *node->as_table()) {
+    if (const auto text = value.value_exact<std::string>()) {
+      pairs.emplace_back(std::string(key.str()), *text);
     } else {
-      reader.fail(node, fmt::format("option '{}' must be a text in quotes", key.str()));
+      reader.fail(value, fmt::format("'{}' in [{}] must be a text in quotes", key.str(), name));
     }
   }
-  std::sort(manifest.options.begin(), manifest.options.end());
+  std::sort(pairs.begin(), pairs.end());
+}
+
+void read_word(const toml::table& image, const char* key, std::span<const std::string_view> known,
+               TomlReader& reader, Pairs& metadata) {
+  const toml::node* node = image.get(key);
+  if (node == nullptr) return;
+  const auto text = node->value_exact<std::string>();
+  if (!text || std::find(known.begin(), known.end(), *text) == known.end()) {
+    reader.fail(*node, fmt::format("'{}' must be one of {}", key, fmt::join(known, ", ")));
+    return;
+  }
+  metadata.emplace_back(fmt::format("image.{}", key), *text);
+}
+
+/// Three numbers, one for each channel as the model takes them.
+void read_triple(const toml::table& image, const char* key, TomlReader& reader, Pairs& metadata) {
+  const toml::node* node = image.get(key);
+  if (node == nullptr) return;
+  std::string text;
+  const toml::array* values = node->as_array();
+  for (size_t index = 0; values != nullptr && index < values->size(); ++index) {
+    const auto value = values->get(index)->value<double>();
+    if (!value) values = nullptr;
+    if (value) text += fmt::format("{}{}", index == 0 ? "" : " ", *value);
+  }
+  if (values == nullptr || values->size() != 3) {
+    reader.fail(*node, fmt::format("'{}' must be three numbers", key));
+    return;
+  }
+  metadata.emplace_back(fmt::format("image.{}", key), text);
+}
+
+void read_image(const toml::table& entry, const std::string& path, TomlReader& reader,
+                Pairs& metadata) {
+  const toml::node* node = entry.get("image");
+  if (node == nullptr) return;
+  if (!node->is_table()) {
+    reader.fail(*node, "'image' must be a table");
+    return;
+  }
+  const toml::table& image = *node->as_table();
+  TomlReader keys(image, path);
+  keys.refuse_unknown_keys(kImageKeys);
+  static constexpr std::array<std::string_view, 2> kLayouts = {"NCHW", "NHWC"};
+  static constexpr std::array<std::string_view, 2> kChannels = {"RGB", "BGR"};
+  static constexpr std::array<std::string_view, 3> kFits = {"center-crop", "stretch", "letterbox"};
+  read_word(image, "layout", kLayouts, keys, metadata);
+  read_word(image, "channels", kChannels, keys, metadata);
+  read_word(image, "fit", kFits, keys, metadata);
+  read_triple(image, "mean", keys, metadata);
+  read_triple(image, "scale", keys, metadata);
+  reader.adopt(keys);
 }
 
 }  // namespace
@@ -56,10 +119,10 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
   if (manifest.precision != "float32" && manifest.precision != "auto") {
     reader.fail(*table.get("precision"), "'precision' must be 'float32' or 'auto'");
   }
-  if (table.contains("options") && !table["options"].is_table()) {
-    reader.fail(*table.get("options"), "'options' must be a table");
-  }
-  read_options(table, reader, manifest);
+  reader.read<std::string>("labels", "the name of a file", manifest.labels);
+  read_texts(table, "options", reader, manifest.options);
+  read_texts(table, "metadata", reader, manifest.metadata);
+  read_image(table, path, reader, manifest.metadata);
   POCKET_RETURN_IF_ERROR(reader.result());
   return manifest;
 }

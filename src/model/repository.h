@@ -25,7 +25,10 @@ struct Manifest {
   std::string description;
   std::string licence;
   std::string source;
+  std::string labels;  // file with one class name a line, relative to the model's folder
   std::vector<std::pair<std::string, std::string>> options;  // for the engine, sorted by key
+  // What clients can ask for by key: [metadata], and [image] as "image.layout", ...
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 /// One version of one model.
@@ -53,6 +56,11 @@ class Repository {
  private:
   std::string root_;
 };
+
+/// Everything a client may know of a model beside its tensors, by key: "description", "licence",
+/// "source", "labels" (one a line), "image.*", and what the entry's [metadata] says. Reads the file
+/// of labels; NOT_FOUND or RESOURCE_EXHAUSTED when that one is missing or too large.
+Result<std::vector<std::pair<std::string, std::string>>> read_metadata(const ModelSource& source);
 
 /// Parses a manifest; INVALID_ARGUMENT names the line, the key and the nearest known key.
 Result<Manifest> parse_manifest(const std::string& text, const std::string& path);

@@ -76,6 +76,12 @@ class TomlReader {
     error_ = Error{POCKET_INVALID_ARGUMENT,
                    fmt::format("{} line {}: {}", path_, node.source().begin.line, text)};
   }
+  /// Takes over the error of a reader of an inner table.
+  void adopt(const TomlReader& inner) {
+    if (failed_ || !inner.failed_) return;
+    failed_ = true;
+    error_ = inner.error_;
+  }
   Result<void> result() const { return failed_ ? Result<void>(error_) : ok_result(); }
 
  private:

@@ -1,0 +1,215 @@
+#include "common/app.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+
+#include "base/clock.h"
+#include "pocket/dtype.h"
+
+namespace pocket::apps {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  InferenceOptions inference;
+  std::string input;
+  std::string json_file;
+  int calls = 1;
+  int warm_up = 0;
+  double seconds = 0;
+  bool gate = false;
+};
+
+double ms_since(uint64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) / 1e6; }
+
+/// The folder `make models` fills, seen from the program; else the current folder's.
+std::string data_folder(const char* name) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (const auto& root : {program / "../../.deps", program / "../share/pocket"}) {
+    const auto folder = (root / name).lexically_normal();
+    if (std::filesystem::is_directory(folder, error)) return folder.string();
+  }
+  return name;
+}
+
+Options default_options(const AppDescription& app) {
+  Options options;
+  options.inference.model = app.model;
+  options.inference.models = data_folder("models");
+  options.input = data_folder("pictures") + "/" + app.picture;
+  return options;
+}
+
+void add_options(CLI::App& parser, Options& options) {
+  parser.add_option("--input", options.input, "Picture (JPEG, PNG, BMP, PPM)")
+      ->capture_default_str();
+  parser.add_option("--calls", options.calls, "Calls, each timed")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  parser.add_option("--seconds", options.seconds, "Call for this long instead of --calls times")
+      ->check(CLI::Range(0.0, 86400.0));
+  parser.add_option("--warm-up", options.warm_up, "Untimed calls after the first")
+      ->check(CLI::Range(0, 1'000'000));
+  parser.add_flag("--gate", options.gate,
+                  "Print 'ready' after the warm-up, and go on when a line comes in");
+  parser.add_option("--json", options.json_file, "Write one JSON object; '-' or none: to stdout")
+      ->type_name("FILE")
+      ->expected(0, 1)
+      ->default_str("-");
+  parser.add_option("--model", options.inference.model, "Name of the model")->capture_default_str();
+  parser.add_option("--engine", options.inference.engine, "Engine (default: the model's own)");
+  if (std::string(kMode) == "pocket") {
+    parser.add_option("--socket", options.inference.socket,
+                      "Socket of the service (default: the usual places)");
+  } else {
+    parser.add_option("--models", options.inference.models, "Folder of the model repository")
+        ->capture_default_str();
+    parser.add_option("--threads", options.inference.threads,
+                      "Threads of the engine (default: as many as processors)");
+  }
+}
+
+/// Proportional and private resident bytes of this process.
+json memory_of_process() {
+  std::ifstream file("/proc/self/smaps_rollup");
+  json memory = json::object();
+  uint64_t private_bytes = 0;
+  std::string key;
+  for (std::string line; std::getline(file, line);) {
+    unsigned long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "Pss: %llu kB", &kilobytes) == 1) {
+      memory["pss_bytes"] = kilobytes * 1024;
+    } else if (std::sscanf(line.c_str(), "Rss: %llu kB", &kilobytes) == 1) {
+      memory["rss_bytes"] = kilobytes * 1024;
+    } else if (std::sscanf(line.c_str(), "Private_Clean: %llu kB", &kilobytes) == 1 ||
+               std::sscanf(line.c_str(), "Private_Dirty: %llu kB", &kilobytes) == 1) {
+      private_bytes += kilobytes * 1024;
+    }
+  }
+  memory["private_bytes"] = private_bytes;
+  return memory;
+}
+
+template <typename T>
+T checked(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+  return std::move(result).value();
+}
+
+/// Writes the picture into the model's input as the model's entry wants it.
+void preprocess(Inference& inference, Job& job) {
+  const auto spec = checked(picture::ImageSpec::from_metadata(
+      [&](const std::string& key) { return inference.metadata(key); }));
+  job.input = checked(picture::picture_size(spec, inference.input_shape()));
+  if (inference.input_dtype() == POCKET_FLOAT32) {
+    job.placement =
+        picture::fill(job.picture, spec, job.input, static_cast<float*>(inference.input()));
+  } else if (inference.input_dtype() == POCKET_UINT8) {
+    job.placement =
+        picture::fill(job.picture, spec, job.input, static_cast<uint8_t*>(inference.input()));
+  } else {
+    throw std::runtime_error(std::string("a picture cannot be made ") +
+                             pocket_dtype_name(inference.input_dtype()));
+  }
+}
+
+void wait_at_gate() {
+  std::puts("ready");
+  std::fflush(stdout);
+  std::string line;
+  std::getline(std::cin, line);
+}
+
+std::vector<double> timed_calls(Inference& inference, const Options& options) {
+  std::vector<double> times;
+  const uint64_t start_ns = monotonic_ns();
+  while (options.seconds > 0 ? ms_since(start_ns) < options.seconds * 1e3
+                             : times.size() < static_cast<size_t>(options.calls)) {
+    const uint64_t call_ns = monotonic_ns();
+    inference.run();
+    times.push_back(ms_since(call_ns));
+  }
+  return times;
+}
+
+json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
+  json timing;
+  uint64_t step_ns = monotonic_ns();
+  Job job;
+  job.picture = checked(picture::read_picture(options.input));
+  timing["decode_ms"] = ms_since(step_ns);
+  step_ns = monotonic_ns();
+  const auto inference = make_inference(options.inference);
+  timing["open_ms"] = ms_since(step_ns);
+  step_ns = monotonic_ns();
+  preprocess(*inference, job);
+  timing["preprocess_ms"] = ms_since(step_ns);
+  step_ns = monotonic_ns();
+  inference->run();
+  timing["first_ms"] = ms_since(step_ns);
+  json result = app.interpret(*inference, job);
+  timing["start_to_first_ms"] = ms_since(start_ns);
+  timing["first_answer_monotonic_ns"] = monotonic_ns();
+  job.picture = {};
+  for (int call = 0; call < options.warm_up; ++call) inference->run();
+  if (options.gate) wait_at_gate();
+  timing["calls_ms"] = timed_calls(*inference, options);
+  return {{"app", app.name},
+          {"mode", kMode},
+          {"model", options.inference.model},
+          {"engine", inference->engine()},
+          {"note", inference->metadata("description").value_or("")},
+          {"input", options.input},
+          {"result", std::move(result)},
+          {"timing", std::move(timing)},
+          {"memory", memory_of_process()}};
+}
+
+void write(const AppDescription& app, const Options& options, const json& report) {
+  if (options.json_file.empty()) {
+    fmt::print("{}first answer {:.1f} ms after the start; then {:.2f} ms\n",
+               app.describe(report["result"]), report["timing"]["start_to_first_ms"].get<double>(),
+               report["timing"]["calls_ms"].back().get<double>());
+    return;
+  }
+  const std::string text = report.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (options.json_file == "-") {
+    std::fputs(text.c_str(), stdout);
+    return;
+  }
+  std::ofstream out(options.json_file);
+  out << text << std::flush;
+  if (!out) throw std::runtime_error("cannot write '" + options.json_file + "'");
+}
+
+}  // namespace
+
+int run_app(const AppDescription& app, int argc, char** argv) {
+  const uint64_t start_ns = monotonic_ns();
+  try {
+    CLI::App parser(fmt::format("{} ({})", app.text, kMode));
+    Options options = default_options(app);
+    add_options(parser, options);
+    if (app.add_options) app.add_options(parser);
+    try {
+      parser.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return parser.exit(error) == 0 ? 0 : 2;
+    }
+    write(app, options, run(app, options, start_ns));
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", app.name, error.what());
+    return 1;
+  }
+}
+
+}  // namespace pocket::apps

@@ -1,0 +1,47 @@
+// The one thing that differs between an app and its monolithic twin: where the model runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pocket::apps {
+
+struct InferenceOptions {
+  std::string model;
+  std::string socket;    // Pocket: of the service; empty: the usual places
+  std::string models;    // monolithic: folder of the model repository
+  std::string engine;    // empty: the model's own choice
+  unsigned threads = 0;  // monolithic: threads of the engine; 0: as many as processors
+};
+
+struct OutputView {
+  std::vector<int64_t> shape;
+  std::span<const float> values;
+};
+
+/// A model with one float32 or uint8 picture input. One thread. Functions throw std::runtime_error.
+class Inference {
+ public:
+  virtual ~Inference() = default;
+  virtual int32_t input_dtype() const = 0;
+  virtual std::vector<int64_t> input_shape() const = 0;
+  /// Where the input is written, before each run() that shall see another one.
+  virtual void* input() = 0;
+  virtual void run() = 0;
+  virtual uint32_t output_count() const = 0;
+  /// Valid until the next run().
+  virtual OutputView output(uint32_t index) const = 0;
+  /// What the model's entry says under a key.
+  virtual std::optional<std::string> metadata(const std::string& key) const = 0;
+  virtual std::string engine() const = 0;
+};
+
+/// "pocket" in the app, "monolithic" in its twin: the two implementations are two files.
+extern const char* const kMode;
+std::unique_ptr<Inference> make_inference(const InferenceOptions& options);
+
+}  // namespace pocket::apps

@@ -1,0 +1,152 @@
+// The monolithic twin's side: the same engine plugin and the same model, in this process.
+#include <sched.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+
+#include "base/checked.h"
+#include "common/inference.h"
+#include "engine/model.h"
+#include "engine/plugin.h"
+#include "model/repository.h"
+
+namespace pocket::apps {
+namespace {
+
+template <typename T>
+T checked(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+  return std::move(result).value();
+}
+
+void checked(Result<void> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+}
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+Memory allocate(size_t bytes) {
+  return Memory(std::aligned_alloc(64, checked_align_up(std::max<size_t>(bytes, 1), 64).value()));
+}
+
+unsigned processors() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set))
+                                                        : 1;
+}
+
+std::string engine_folder() {
+  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  return (program.parent_path() / "lib/pocket").string();
+}
+
+struct Output {
+  Memory memory;
+  pocket_engine_output raw{};
+};
+
+class EngineInference final : public Inference {
+ public:
+  explicit EngineInference(const InferenceOptions& options)
+      : source_(checked(model::Repository(options.models).find(options.model, ""))),
+        engine_(choose_engine(options)),
+        plugin_(checked(engine::Plugin::load(engine_folder(), engine_))),
+        model_(checked(engine::Model::load(plugin_, load_options(options)))),
+        context_(checked(model_.create_context())) {
+    for (auto& [key, value] : checked(model::read_metadata(source_))) metadata_[key] = value;
+    if (model_.inputs().size() != 1) throw std::runtime_error("the model has not one input");
+    const engine::TensorInfo& info = model_.inputs()[0];
+    input_raw_.dtype = info.dtype;
+    input_raw_.rank = info.rank;
+    for (int32_t axis = 0; axis < info.rank; ++axis) {
+      input_raw_.shape[axis] = info.shape[axis] < 0 ? 1 : info.shape[axis];
+    }
+    input_raw_.bytes = checked_bytes(info.dtype, input_shape());
+    input_ = allocate(input_raw_.bytes);
+    input_raw_.data = input_.get();
+    outputs_.resize(model_.outputs().size());
+  }
+
+  int32_t input_dtype() const override { return input_raw_.dtype; }
+  std::vector<int64_t> input_shape() const override {
+    return {input_raw_.shape, input_raw_.shape + input_raw_.rank};
+  }
+  void* input() override { return input_.get(); }
+  void run() override {
+    std::vector<pocket_engine_output> raw;
+    for (uint32_t index = 0; index < outputs_.size(); ++index) {
+      pocket_engine_output& output = outputs_[index].raw;
+      output.index = index;
+      output.allocate = [](void* context, uint32_t number, size_t bytes) {
+        auto& self = *static_cast<EngineInference*>(context);
+        self.outputs_[number].memory = allocate(bytes);
+        self.outputs_[number].raw.capacity = bytes;
+        return self.outputs_[number].memory.get();
+      };
+      output.allocate_context = this;
+      raw.push_back(output);
+    }
+    checked(context_.run({&input_raw_, 1}, raw));
+    for (uint32_t index = 0; index < outputs_.size(); ++index) {
+      const size_t capacity = outputs_[index].raw.capacity;
+      outputs_[index].raw = raw[index];
+      outputs_[index].raw.capacity = capacity;
+    }
+  }
+  uint32_t output_count() const override { return static_cast<uint32_t>(outputs_.size()); }
+  OutputView output(uint32_t index) const override {
+    const pocket_engine_output& raw = outputs_.at(index).raw;
+    if (raw.dtype != POCKET_FLOAT32) throw std::runtime_error("the output is not float32");
+    return {{raw.shape, raw.shape + raw.rank},
+            {static_cast<const float*>(raw.data), raw.bytes / sizeof(float)}};
+  }
+  std::optional<std::string> metadata(const std::string& key) const override {
+    const auto found = metadata_.find(key);
+    return found == metadata_.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::string engine() const override { return engine_; }
+
+ private:
+  static size_t checked_bytes(int32_t dtype, const std::vector<int64_t>& shape) {
+    const auto bytes = tensor_bytes(dtype, shape);
+    if (!bytes) throw std::runtime_error("the model's input has no fixed size");
+    return *bytes;
+  }
+  std::string choose_engine(const InferenceOptions& options) const {
+    if (source_.format == "null") return "null";
+    return options.engine.empty() ? source_.manifest.engine.value_or("openvino") : options.engine;
+  }
+  engine::LoadOptions load_options(const InferenceOptions& options) const {
+    engine::LoadOptions load;
+    load.path = source_.path;
+    load.threads = options.threads == 0 ? processors() : options.threads;
+    load.options = source_.manifest.options;
+    load.options.emplace_back("precision", source_.manifest.precision);
+    return load;
+  }
+
+  model::ModelSource source_;
+  std::string engine_;
+  engine::Plugin plugin_;
+  engine::Model model_;
+  engine::Context context_;
+  std::map<std::string, std::string> metadata_;
+  pocket_engine_input input_raw_{};
+  Memory input_;
+  std::vector<Output> outputs_;
+};
+
+}  // namespace
+
+const char* const kMode = "monolithic";
+
+std::unique_ptr<Inference> make_inference(const InferenceOptions& options) {
+  return std::make_unique<EngineInference>(options);
+}
+
+}  // namespace pocket::apps

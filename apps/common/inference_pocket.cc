@@ -1,0 +1,54 @@
+// The app's side: a thin client.
+#include "common/inference.h"
+#include "pocket/pocket.hpp"
+
+namespace pocket::apps {
+namespace {
+
+class PocketInference final : public Inference {
+ public:
+  explicit PocketInference(const InferenceOptions& options)
+      : session_(ConnectOptions{.socket = options.socket}),
+        model_(session_, options.model, OpenOptions{.engine = options.engine}),
+        call_(model_) {
+    const TensorInfo info = model_.inputs().at(0);
+    dtype_ = info.dtype;
+    shape_ = info.shape;
+    for (auto& size : shape_) size = size < 0 ? 1 : size;
+    input_ = call_.input_of_dtype(0, dtype_, shape_).data;
+  }
+
+  int32_t input_dtype() const override { return dtype_; }
+  std::vector<int64_t> input_shape() const override { return shape_; }
+  void* input() override { return input_; }
+  void run() override { call_.run(); }
+  uint32_t output_count() const override {
+    return static_cast<uint32_t>(pocket_model_output_count(model_.handle()));
+  }
+  OutputView output(uint32_t index) const override {
+    const Tensor tensor = call_.output(index);
+    return {{tensor.shape().begin(), tensor.shape().end()}, tensor.values<float>()};
+  }
+  std::optional<std::string> metadata(const std::string& key) const override {
+    return model_.metadata(key);
+  }
+  std::string engine() const override { return model_.engine(); }
+
+ private:
+  Session session_;
+  Model model_;
+  Call call_;
+  int32_t dtype_;
+  std::vector<int64_t> shape_;
+  void* input_;
+};
+
+}  // namespace
+
+const char* const kMode = "pocket";
+
+std::unique_ptr<Inference> make_inference(const InferenceOptions& options) {
+  return std::make_unique<PocketInference>(options);
+}
+
+}  // namespace pocket::apps
