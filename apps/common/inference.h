@@ -12,10 +12,11 @@ namespace pocket::apps {
 
 struct InferenceOptions {
   std::string model;
-  std::string socket;    // Pocket: of the service; empty: the usual places
-  std::string models;    // monolithic: folder of the model repository
-  std::string engine;    // empty: the model's own choice
-  unsigned threads = 0;  // monolithic: threads of the engine; 0: as many as processors
+  std::string socket;     // Pocket: of the service; empty: the usual places
+  std::string models;     // monolithic: folder of the model repository
+  std::string engine;     // empty: the model's own choice
+  unsigned parallel = 1;  // calls at once, over one loaded model
+  unsigned threads = 0;   // monolithic: threads of the engine; 0: as many as processors
 };
 
 struct OutputView {
@@ -38,6 +39,8 @@ class Inference {
   /// What the model's entry says under a key.
   virtual std::optional<std::string> metadata(const std::string& key) const = 0;
   virtual std::string engine() const = 0;
+  /// Another one over the same loaded model, for another thread.
+  virtual std::unique_ptr<Inference> another() const = 0;
 };
 
 /// "pocket" in the app, "monolithic" in its twin: the two implementations are two files.

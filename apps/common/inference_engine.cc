@@ -50,15 +50,45 @@ struct Output {
   pocket_engine_output raw{};
 };
 
+/// The engine, the model in it and its entry.
+class LoadedModel {
+ public:
+  explicit LoadedModel(const InferenceOptions& options)
+      : source(checked(model::Repository(options.models).find(options.model, ""))),
+        engine(choose_engine(options)),
+        plugin(checked(engine::Plugin::load(engine_folder(), engine))),
+        model(checked(engine::Model::load(plugin, load_options(options)))) {
+    for (auto& [key, value] : checked(model::read_metadata(source))) metadata[key] = value;
+  }
+
+  const model::ModelSource source;
+  const std::string engine;
+  const engine::Plugin plugin;
+  engine::Model model;
+  std::map<std::string, std::string> metadata;
+
+ private:
+  std::string choose_engine(const InferenceOptions& options) const {
+    if (source.format == "null") return "null";
+    return options.engine.empty() ? source.manifest.engine.value_or("openvino") : options.engine;
+  }
+  engine::LoadOptions load_options(const InferenceOptions& options) const {
+    engine::LoadOptions load;
+    load.path = source.path;
+    load.threads = options.threads == 0 ? processors() : options.threads;
+    load.concurrency = options.parallel;
+    load.options = source.manifest.options;
+    load.options.emplace_back("precision", source.manifest.precision);
+    return load;
+  }
+};
+
 class EngineInference final : public Inference {
  public:
-  explicit EngineInference(const InferenceOptions& options)
-      : source_(checked(model::Repository(options.models).find(options.model, ""))),
-        engine_(choose_engine(options)),
-        plugin_(checked(engine::Plugin::load(engine_folder(), engine_))),
-        model_(checked(engine::Model::load(plugin_, load_options(options)))),
+  explicit EngineInference(std::shared_ptr<LoadedModel> loaded)
+      : loaded_(std::move(loaded)),
+        model_(loaded_->model),
         context_(checked(model_.create_context())) {
-    for (auto& [key, value] : checked(model::read_metadata(source_))) metadata_[key] = value;
     if (model_.inputs().size() != 1) throw std::runtime_error("the model has not one input");
     const engine::TensorInfo& info = model_.inputs()[0];
     input_raw_.dtype = info.dtype;
@@ -106,10 +136,13 @@ class EngineInference final : public Inference {
             {static_cast<const float*>(raw.data), raw.bytes / sizeof(float)}};
   }
   std::optional<std::string> metadata(const std::string& key) const override {
-    const auto found = metadata_.find(key);
-    return found == metadata_.end() ? std::nullopt : std::optional(found->second);
+    const auto found = loaded_->metadata.find(key);
+    return found == loaded_->metadata.end() ? std::nullopt : std::optional(found->second);
   }
-  std::string engine() const override { return engine_; }
+  std::string engine() const override { return loaded_->engine; }
+  std::unique_ptr<Inference> another() const override {
+    return std::make_unique<EngineInference>(loaded_);
+  }
 
  private:
   static size_t checked_bytes(int32_t dtype, const std::vector<int64_t>& shape) {
@@ -117,25 +150,10 @@ class EngineInference final : public Inference {
     if (!bytes) throw std::runtime_error("the model's input has no fixed size");
     return *bytes;
   }
-  std::string choose_engine(const InferenceOptions& options) const {
-    if (source_.format == "null") return "null";
-    return options.engine.empty() ? source_.manifest.engine.value_or("openvino") : options.engine;
-  }
-  engine::LoadOptions load_options(const InferenceOptions& options) const {
-    engine::LoadOptions load;
-    load.path = source_.path;
-    load.threads = options.threads == 0 ? processors() : options.threads;
-    load.options = source_.manifest.options;
-    load.options.emplace_back("precision", source_.manifest.precision);
-    return load;
-  }
 
-  model::ModelSource source_;
-  std::string engine_;
-  engine::Plugin plugin_;
-  engine::Model model_;
+  const std::shared_ptr<LoadedModel> loaded_;
+  engine::Model& model_;
   engine::Context context_;
-  std::map<std::string, std::string> metadata_;
   pocket_engine_input input_raw_{};
   Memory input_;
   std::vector<Output> outputs_;
@@ -146,7 +164,7 @@ class EngineInference final : public Inference {
 const char* const kMode = "monolithic";
 
 std::unique_ptr<Inference> make_inference(const InferenceOptions& options) {
-  return std::make_unique<EngineInference>(options);
+  return std::make_unique<EngineInference>(std::make_shared<LoadedModel>(options));
 }
 
 }  // namespace pocket::apps

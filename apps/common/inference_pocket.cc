@@ -5,12 +5,18 @@
 namespace pocket::apps {
 namespace {
 
+struct OpenModel {
+  explicit OpenModel(const InferenceOptions& options)
+      : session(ConnectOptions{.socket = options.socket}),
+        model(session, options.model, OpenOptions{.engine = options.engine}) {}
+  Session session;
+  Model model;
+};
+
 class PocketInference final : public Inference {
  public:
-  explicit PocketInference(const InferenceOptions& options)
-      : session_(ConnectOptions{.socket = options.socket}),
-        model_(session_, options.model, OpenOptions{.engine = options.engine}),
-        call_(model_) {
+  explicit PocketInference(std::shared_ptr<OpenModel> open)
+      : open_(std::move(open)), model_(open_->model), call_(model_) {
     const TensorInfo info = model_.inputs().at(0);
     dtype_ = info.dtype;
     shape_ = info.shape;
@@ -33,10 +39,13 @@ class PocketInference final : public Inference {
     return model_.metadata(key);
   }
   std::string engine() const override { return model_.engine(); }
+  std::unique_ptr<Inference> another() const override {
+    return std::make_unique<PocketInference>(open_);
+  }
 
  private:
-  Session session_;
-  Model model_;
+  const std::shared_ptr<OpenModel> open_;
+  Model& model_;
   Call call_;
   int32_t dtype_;
   std::vector<int64_t> shape_;
@@ -48,7 +57,7 @@ class PocketInference final : public Inference {
 const char* const kMode = "pocket";
 
 std::unique_ptr<Inference> make_inference(const InferenceOptions& options) {
-  return std::make_unique<PocketInference>(options);
+  return std::make_unique<PocketInference>(std::make_shared<OpenModel>(options));
 }
 
 }  // namespace pocket::apps

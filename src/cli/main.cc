@@ -13,7 +13,10 @@ int main(int argc, char** argv) {
   Action action;
   add_service_command(app, action);
   add_models_command(app, action);
+  add_infer_command(app, action);
   add_bench_command(app, action);
+  add_doctor_command(app, action);
+  add_completion_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

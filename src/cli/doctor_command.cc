@@ -1,0 +1,163 @@
+// pocket doctor: what this machine offers, what is missing, and what to do about it.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/unique_fd.h"
+#include "cli/admin.h"
+#include "cli/command.h"
+#include "cli/local_service.h"
+
+namespace pocket::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+enum class Verdict { kOk, kWarning, kFailed };
+
+struct Check {
+  const char* name;
+  Verdict verdict;
+  std::string text;
+};
+
+const char* word(Verdict verdict) {
+  return verdict == Verdict::kOk ? "ok" : verdict == Verdict::kWarning ? "warning" : "failed";
+}
+
+Check check_kernel() {
+  utsname system{};
+  ::uname(&system);
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!process.valid()) {
+    return {"kernel", Verdict::kFailed,
+            fmt::format("{} has no pidfd_open: Linux 5.4 or newer is needed", system.release)};
+  }
+  return {"kernel", Verdict::kOk, fmt::format("Linux {}", system.release)};
+}
+
+/// What the data path stands on: memory that cannot shrink, and descriptors that ring.
+Check check_memory_sharing() {
+  const UniqueFd memory(::memfd_create("pocket-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory.valid() || ::ftruncate(memory.get(), 4096) != 0 ||
+      ::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) != 0) {
+    return {"shared memory", Verdict::kFailed,
+            fmt::format("memfd with seals: {}: a sandbox may forbid memfd_create",
+                        std::strerror(errno))};
+  }
+  const UniqueFd bell(::eventfd(0, EFD_CLOEXEC));
+  if (!bell.valid()) {
+    return {"shared memory", Verdict::kFailed,
+            fmt::format("eventfd: {}: raise the limit of open files (ulimit -n)",
+                        std::strerror(errno))};
+  }
+  return {"shared memory", Verdict::kOk, "memfd with seals, eventfd"};
+}
+
+Check check_files() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto text = fmt::format("{} open files, at most {}", limit.rlim_cur, limit.rlim_max);
+  if (limit.rlim_max >= 8192) return {"limits", Verdict::kOk, text};
+  return {"limits", Verdict::kWarning,
+          text + ": a service needs about four for each open model of a client (ulimit -Hn)"};
+}
+
+Check check_machine() {
+  std::ifstream file("/proc/meminfo");
+  double available_gb = 0;
+  std::string key, unit;
+  for (double value = 0; file >> key >> value; std::getline(file, unit)) {
+    if (key == "MemAvailable:") available_gb = value / 1e6;
+  }
+  return {"machine", available_gb < 0.3 ? Verdict::kWarning : Verdict::kOk,
+          fmt::format("{} processors, {:.1f} GB of memory available",
+                      std::thread::hardware_concurrency(), available_gb)};
+}
+
+Check check_engines() {
+  const fs::path folder = (fs::path(program_folder()) / "../lib/pocket").lexically_normal();
+  std::string found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().stem().string();
+    const std::string prefix = "libpocket-engine-";
+    if (name.rfind(prefix, 0) != 0) continue;
+    found += (found.empty() ? "" : ", ") + name.substr(prefix.size());
+  }
+  if (found.empty()) {
+    return {"engines", Verdict::kFailed,
+            fmt::format("no engine plugin in '{}': build or install them", folder.string())};
+  }
+  const bool real = found != "null";
+  return {"engines", real ? Verdict::kOk : Verdict::kWarning,
+          found + (real ? "" : ": only for tests; `make setup` fetches the real ones")};
+}
+
+Check check_cgroups() {
+  const char* v2 = "/sys/fs/cgroup/cgroup.controllers";
+  const bool unified = ::access(v2, R_OK) == 0;
+  const std::string cpu = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+  const std::string memory = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+  if (!unified && (::access(cpu.c_str(), F_OK) != 0 || ::access(memory.c_str(), F_OK) != 0)) {
+    return {"cgroups", Verdict::kWarning, "no cpu and memory controllers are mounted"};
+  }
+  const bool writable = ::access(cpu.c_str(), W_OK) == 0 && ::access(memory.c_str(), W_OK) == 0;
+  return {"cgroups", writable ? Verdict::kOk : Verdict::kWarning,
+          fmt::format("{}, cpu and memory, {}", unified ? "v2" : "v1",
+                      writable ? "writable" : "not writable by this user: no budgets")};
+}
+
+Check check_service(const std::string& socket) {
+  auto session = connect(socket);
+  if (!session.ok()) return {"service", Verdict::kWarning, session.error().message};
+  const auto status = get_status(**session);
+  if (!status.ok()) return {"service", Verdict::kFailed, status.error().message};
+  return {"service", status->ready ? Verdict::kOk : Verdict::kWarning,
+          fmt::format("pocketd {} (process {}) on {}, {} clients", status->service_version,
+                      status->pid, status->socket, status->sessions.size())};
+}
+
+Result<int> examine(const ServiceOptions& options) {
+  const std::vector<Check> checks = {check_kernel(),
+                                     check_machine(),
+                                     check_files(),
+                                     check_cgroups(),
+                                     check_memory_sharing(),
+                                     check_engines(),
+                                     check_service(options.socket)};
+  bool failed = false;
+  json rows = json::array();
+  for (const auto& check : checks) {
+    failed = failed || check.verdict == Verdict::kFailed;
+    rows.push_back({{"check", check.name}, {"verdict", word(check.verdict)}, {"text", check.text}});
+    if (options.json != "-") {
+      fmt::print("{:8} {:14} {}\n", word(check.verdict), check.name, check.text);
+    }
+  }
+  if (!options.json.empty()) POCKET_RETURN_IF_ERROR(write_json(options.json, rows));
+  return failed ? 1 : 0;
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, Action& action) {
+  auto options = std::make_shared<ServiceOptions>();
+  auto* command = app.add_subcommand("doctor", "Check this machine and the service");
+  add_service_options(*command, *options);
+  command->callback([&action, options] { action = [options] { return examine(*options); }; });
+}
+
+}  // namespace pocket::cli
