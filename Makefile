@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build test check format clean
+.PHONY: help setup models build run demo-keep test bench check format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,17 @@ build: setup ## Build the release programs into build/bin
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 
-test: build ## Build, then run every test
+run: build models ## The main job: four apps through Pocket and monolithically
+	@tools/demo
+
+demo-keep: build models ## As run, but leave the service running
+	@tools/demo --keep
+
+bench: build models ## The measurements whose figures the README shows
+	@build/bin/pocket bench ipc
+	@build/bin/pocket bench latency
+
+test: build models ## Build, then run every test
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
 
 format: ## Format all C and C++ sources

@@ -1,10 +1,12 @@
 // The OpenVINO engine: ONNX, OpenVINO IR, TensorFlow Lite and SavedModel on the CPU.
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <span>
 
+#include "elastic.h"
 #include "model.h"
 #include "strings.h"
 
@@ -14,6 +16,7 @@ using pocket::openvino_engine::Port;
 struct pocket_engine_model {
   explicit pocket_engine_model(const pocket_engine_load_options& options) : model(options) {}
   Model model;
+  std::atomic<uint32_t> running{0};  // as the host tells
 };
 
 struct pocket_engine_context {
@@ -54,7 +57,14 @@ int32_t load(const pocket_engine_load_options* options, pocket_engine_model** mo
   });
 }
 
-void unload(pocket_engine_model* model) { delete model; }
+void unload(pocket_engine_model* model) {
+  running_calls_changed(model->running, 0);
+  delete model;
+}
+
+void expect_parallel_runs(pocket_engine_model* model, uint32_t runs) {
+  running_calls_changed(model->running.exchange(runs), runs);
+}
 
 uint32_t input_count(const pocket_engine_model* model) {
   return static_cast<uint32_t>(model->model.inputs().size());
@@ -202,7 +212,7 @@ const pocket_engine_api* api() {
       .create_context = create_context,
       .destroy_context = destroy_context,
       .run = run,
-      .expect_parallel_runs = nullptr,
+      .expect_parallel_runs = expect_parallel_runs,
   };
   return &table;
 }

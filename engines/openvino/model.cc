@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "elastic.h"
+
 namespace pocket::openvino_engine {
 namespace {
 
@@ -29,7 +31,7 @@ const std::vector<std::pair<int32_t, ov::element::Type>>& types() {
 ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
   ov::AnyMap properties;
   properties.emplace(ov::inference_num_threads(static_cast<int32_t>(options.threads)));
-  // One stream: each call has all threads, in the caller's own thread.
+  // One stream for each call that may run at once; one call alone still has all threads.
   properties.emplace(ov::num_streams(
       ov::streams::Num(static_cast<int32_t>(std::min(options.threads, options.concurrency)))));
   // Pinned threads make two processes share one core.
@@ -88,6 +90,7 @@ ov::element::Type type_of(int32_t dtype) {
 }
 
 Model::Model(const pocket_engine_load_options& options) {
+  let_streams_use(options.threads);
   compiled_ =
       core().compile_model(std::string(options.model_path), "CPU", compile_properties(options));
   for (const auto& input : compiled_.inputs()) {

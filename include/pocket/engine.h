@@ -121,8 +121,8 @@ typedef struct pocket_engine_api {
                  uint32_t input_count, pocket_engine_output* outputs, uint32_t output_count,
                  pocket_engine_error* error);
 
-  /* Tells the engine how many calls are about to run at the same time (1 .. concurrency), so
-   * that it can divide its threads. Cheap; may be called before every run; may be NULL. */
+  /* Tells the engine how many calls of the model run now, the one about to start among them (0:
+   * none), so that it can divide its threads. Cheap; called before every run; may be NULL. */
   void (*expect_parallel_runs)(pocket_engine_model* model, uint32_t runs);
 } pocket_engine_api;
 

@@ -140,7 +140,7 @@ Result<void> complete_config(Config& config) {
     config.engine_dir = (bin.parent_path() / "lib" / "pocket").string();
   config.models = std::filesystem::absolute(config.models).lexically_normal().string();
   if (config.threads == 0) config.threads = usable_processors();
-  if (config.concurrency == 0) config.concurrency = 1;
+  if (config.concurrency == 0) config.concurrency = config.threads;
   return ok_result();
 }
 

@@ -31,7 +31,7 @@ struct Config {
   // [engines]
   std::string default_engine = "openvino";
   uint32_t threads = 0;      // 0: the processors and the quota this service may use
-  uint32_t concurrency = 0;  // 0: one call at a time, with all threads
+  uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
   // [models]
   double keep_alive_seconds = 300;

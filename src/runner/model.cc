@@ -47,7 +47,10 @@ Result<engine::Context> RunnerModel::take_context() {
 
 void RunnerModel::change_running(int by) {
   const int running = running_.fetch_add(by) + by;
-  if (concurrency_ > 1) model_.expect_parallel_runs(static_cast<uint32_t>(std::max(running, 1)));
+  // Not told when one of several ends: under load another one starts at once.
+  if (concurrency_ > 1 && (by > 0 || running == 0)) {
+    model_.expect_parallel_runs(static_cast<uint32_t>(std::max(running, 0)));
+  }
 }
 
 Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,

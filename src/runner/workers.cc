@@ -22,8 +22,8 @@ constexpr int kIntakeBurst = 64;
 // within kSpinGapNs, and then no longer than kSpinNs.
 constexpr uint64_t kSpinGapNs = 50'000;
 constexpr uint64_t kSpinNs = 50'000;
-// Spinning workers look at the other channels' doorbells at least this often.
-constexpr int kCallsBetweenPolls = 16;
+// A worker that finds call after call on one channel looks at the others' doorbells this often.
+constexpr uint64_t kPollGapNs = 20'000;
 
 void pause_processor() {
 #if defined(__x86_64__)
@@ -234,12 +234,12 @@ void Workers::work() {
   std::shared_ptr<Channel> last;
   uint64_t last_end_ns = 0;
   uint64_t gap_ns = UINT64_MAX / 2;  // running mean of the pause between two calls
-  int calls_since_poll = 0;
+  uint64_t last_poll_ns = 0;
   while (!stopping_.load()) {
     if (auto channel = run_one()) {
       const uint64_t now = monotonic_ns();
-      if (++calls_since_poll >= kCallsBetweenPolls || scheduler_.size() > 0) {
-        calls_since_poll = 0;
+      if (now - last_poll_ns >= kPollGapNs) {
+        last_poll_ns = now;
         poll(0);
       }
       last = std::move(channel);

@@ -1,0 +1,87 @@
+#include "model.h"
+
+#include <stdexcept>
+
+namespace pocket::onnxruntime_engine {
+namespace {
+
+// One environment for all models of the process.
+Ort::Env& environment() {
+  static Ort::Env instance(ORT_LOGGING_LEVEL_ERROR, "pocket");
+  return instance;
+}
+
+Ort::SessionOptions session_options(const pocket_engine_load_options& options) {
+  Ort::SessionOptions session;
+  // An explicit number of threads is also what keeps ONNX Runtime from pinning them.
+  session.SetIntraOpNumThreads(static_cast<int>(options.threads));
+  session.SetInterOpNumThreads(1);
+  session.SetExecutionMode(ORT_SEQUENTIAL);
+  session.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
+  const char* spinning = "0";  // idle processes use no processor time
+  for (size_t index = 0; index < options.option_count; ++index) {
+    const std::string key = options.options[index].key;
+    const std::string value = options.options[index].value;
+    if (key == "precision") {
+      // float32 is computed in float32 on the CPU; "auto" changes nothing here.
+      if (value != "float32" && value != "auto") {
+        throw std::invalid_argument("precision is 'float32' or 'auto', not '" + value + "'");
+      }
+    } else if (key == "allow_spinning") {
+      if (value != "0" && value != "1") {
+        throw std::invalid_argument("allow_spinning is '0' or '1', not '" + value + "'");
+      }
+      spinning = options.options[index].value;
+    } else if (key != "cache_dir") {  // ONNX Runtime keeps no compiled models
+      throw std::invalid_argument("unknown option '" + key +
+                                  "': onnxruntime knows precision, cache_dir and allow_spinning");
+    }
+  }
+  session.AddConfigEntry("session.intra_op.allow_spinning", spinning);
+  return session;
+}
+
+Port describe(std::string name, const Ort::TypeInfo& type) {
+  if (type.GetONNXType() != ONNX_TYPE_TENSOR) {
+    throw std::invalid_argument("'" + name + "' is not a tensor");
+  }
+  const auto info = type.GetTensorTypeAndShapeInfo();
+  Port port;
+  port.name = std::move(name);
+  port.dtype = info.GetElementType();  // the numbers are ONNX's on both sides
+  if (port.dtype < POCKET_FLOAT32 || port.dtype > POCKET_BFLOAT16) {
+    throw std::invalid_argument("tensor '" + port.name + "' has an element type Pocket lacks");
+  }
+  port.shape = info.GetShape();
+  if (port.shape.size() > POCKET_MAX_RANK) {
+    throw std::invalid_argument("tensor '" + port.name + "' has more than 8 dimensions");
+  }
+  return port;
+}
+
+}  // namespace
+
+size_t Port::static_bytes() const {
+  size_t bytes = pocket_dtype_size(dtype);
+  for (const int64_t size : shape) {
+    if (size < 0) return 0;
+    bytes *= static_cast<size_t>(size);
+  }
+  return bytes;
+}
+
+Model::Model(const pocket_engine_load_options& options)
+    : session_(environment(), options.model_path, session_options(options)) {
+  Ort::AllocatorWithDefaultOptions allocator;
+  for (size_t index = 0; index < session_.GetInputCount(); ++index) {
+    inputs_.push_back(describe(session_.GetInputNameAllocated(index, allocator).get(),
+                               session_.GetInputTypeInfo(index)));
+  }
+  for (size_t index = 0; index < session_.GetOutputCount(); ++index) {
+    outputs_.push_back(describe(session_.GetOutputNameAllocated(index, allocator).get(),
+                                session_.GetOutputTypeInfo(index)));
+  }
+  for (const auto& input : inputs_) input_names_.push_back(input.name.c_str());
+}
+
+}  // namespace pocket::onnxruntime_engine

@@ -1,0 +1,40 @@
+// A model in an ONNX Runtime session.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pocket/engine.h"
+
+namespace pocket::onnxruntime_engine {
+
+struct Port {
+  std::string name;
+  int32_t dtype = POCKET_DTYPE_UNDEFINED;
+  std::vector<int64_t> shape;  // -1: dynamic
+
+  /// Bytes of a tensor of fixed shape; 0 for strings and dynamic shapes.
+  size_t static_bytes() const;
+};
+
+/// Constant after construction; runs at the same time on different threads.
+class Model {
+ public:
+  /// Throws std::exception with ONNX Runtime's own words.
+  explicit Model(const pocket_engine_load_options& options);
+
+  const std::vector<Port>& inputs() const { return inputs_; }
+  const std::vector<Port>& outputs() const { return outputs_; }
+  const char* const* input_names() const { return input_names_.data(); }
+  Ort::Session& session() { return session_; }
+
+ private:
+  Ort::Session session_{nullptr};
+  std::vector<Port> inputs_, outputs_;
+  std::vector<const char*> input_names_;
+};
+
+}  // namespace pocket::onnxruntime_engine

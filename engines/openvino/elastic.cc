@@ -1,0 +1,86 @@
+#include "elastic.h"
+
+#include <dlfcn.h>
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <semaphore>
+
+namespace pocket::openvino_engine {
+namespace {
+
+std::atomic<int> slots{1};
+
+/// Keeps TBB's workers from helping: each parked one sleeps in a task of its own, which costs
+/// nothing. (Limiting TBB's parallelism instead leaves a thread spinning.)
+class Parking {
+ public:
+  Parking()
+      : workers_(static_cast<int>(tbb::global_control::active_value(
+                     tbb::global_control::max_allowed_parallelism)) -
+                 1) {
+    if (workers_ > 0) arena_.initialize(workers_, 0, tbb::task_arena::priority::high);
+  }
+
+  void change(int by) {
+    std::lock_guard lock(mutex_);
+    calls_ += by;
+    const int helpers = std::max(slots.load() - std::max(calls_, 1), 0);
+    const int target = std::max(workers_ - helpers, 0);
+    for (; parked_ < target; ++parked_) arena_.enqueue([this] { wake_.acquire(); });
+    for (; parked_ > target; --parked_) wake_.release();
+  }
+
+ private:
+  const int workers_;
+  tbb::task_arena arena_;
+  std::counting_semaphore<> wake_{0};
+  std::mutex mutex_;
+  int calls_ = 0;   // guarded by mutex_
+  int parked_ = 0;  // guarded by mutex_
+};
+
+Parking& parking() {
+  static auto* instance = new Parking();  // never destroyed: workers may sleep in it to the end
+  return *instance;
+}
+
+/// Gives access to the number of slots an arena is about to be made with.
+struct OpenArena : tbb::detail::d1::task_arena_base {
+  static int& slots_of(tbb::detail::d1::task_arena_base& arena) {
+    return arena.*(&OpenArena::my_max_concurrency);
+  }
+};
+
+}  // namespace
+
+void let_streams_use(uint32_t threads) {
+  slots.store(static_cast<int>(threads));
+  parking().change(0);
+}
+
+void running_calls_changed(uint32_t before, uint32_t now) {
+  if (before != now) parking().change(static_cast<int>(now) - static_cast<int>(before));
+}
+
+}  // namespace pocket::openvino_engine
+
+// OpenVINO divides the threads among a model's streams once and for all, and gives each stream an
+// arena with that many slots. This function stands before TBB's own in the search order of the
+// libraries that are loaded with this plugin, and makes those arenas wider: whoever runs alone has
+// all threads. It is part of TBB's binary interface (used by its public headers).
+namespace tbb::detail::r1 {
+
+__attribute__((visibility("default"))) void initialize(d1::task_arena_base& arena) {
+  using Function = void (*)(d1::task_arena_base&);
+  static const auto original = reinterpret_cast<Function>(
+      ::dlsym(RTLD_NEXT, "_ZN3tbb6detail2r110initializeERNS0_2d115task_arena_baseE"));
+  int& slots = pocket::openvino_engine::OpenArena::slots_of(arena);
+  if (slots == 1) slots = std::max(pocket::openvino_engine::slots.load(), 1);
+  original(arena);
+}
+
+}  // namespace tbb::detail::r1
