@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench check format clean
+.PHONY: help setup models build run demo-keep test bench install check format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,3 +39,7 @@ check: ## Formatting
 
 clean: ## Remove what was built
 	@rm -rf $(BUILD)
+
+PREFIX ?= /usr/local
+install: build ## Install below PREFIX (default /usr/local)
+	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null && echo "installed below $(PREFIX)"

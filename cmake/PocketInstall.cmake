@@ -1,0 +1,41 @@
+# What `make install PREFIX=` puts where. Everything is found relative to the programs, so that a
+# prefix may be moved.
+include(CMakePackageConfigHelpers)
+
+# Plugins lie in lib/pocket whatever the library folder is called: pocketd looks there.
+install(TARGETS pocketd pocket-runner pocket-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
+                resnet50-monolithic facedetect-monolithic
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(engine null openvino onnxruntime)
+  if(TARGET pocket-engine-${engine})
+    install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)
+  endif()
+endforeach()
+
+install(EXPORT PocketTargets NAMESPACE Pocket:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
+configure_package_config_file(cmake/package/PocketConfig.cmake.in ${CMAKE_BINARY_DIR}/PocketConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/PocketConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+configure_file(cmake/package/pocket.pc.in ${CMAKE_BINARY_DIR}/pocket.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/PocketConfig.cmake ${CMAKE_BINARY_DIR}/PocketConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
+install(FILES ${CMAKE_BINARY_DIR}/pocket.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# Written by the program itself, so that they cannot disagree with its options.
+install(CODE "
+  set(prefix \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
+  file(MAKE_DIRECTORY \"\${prefix}/share/man/man1\" \"\${prefix}/share/bash-completion/completions\"
+       \"\${prefix}/share/fish/vendor_completions.d\")
+  execute_process(COMMAND $<TARGET_FILE:pocket-cli> man
+                  OUTPUT_FILE \"\${prefix}/share/man/man1/pocket.1\" COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND $<TARGET_FILE:pocket-cli> completion bash
+                  OUTPUT_FILE \"\${prefix}/share/bash-completion/completions/pocket\"
+                  COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND $<TARGET_FILE:pocket-cli> completion fish
+                  OUTPUT_FILE \"\${prefix}/share/fish/vendor_completions.d/pocket.fish\"
+                  COMMAND_ERROR_IS_FATAL ANY)
+")
