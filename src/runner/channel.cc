@@ -63,6 +63,7 @@ bool Channel::take(wire::Submission& submission) {
   if (submission.opcode != wire::Opcode::kCancel) {
     owed_ += 1;
     calls.fetch_add(1);
+    if (lends()) parts_.board->call_taken(parts_.slot);
   }
   response_header()->submissions_taken.store(taken_, std::memory_order_release);
   return true;
@@ -83,8 +84,17 @@ uint32_t Channel::write_table(const wire::Submission& submission, const Outcome&
 }
 
 void Channel::complete(const wire::Submission& submission, const Outcome& outcome) {
+  if (lends()) parts_.board->before_answer(parts_.slot);
+  if (!closed()) publish(submission, outcome);
+  drop_call();
+}
+
+void Channel::drop_call() {
   calls.fetch_sub(1);
-  if (closed()) return;
+  if (lends()) parts_.board->call_ended(parts_.slot);
+}
+
+void Channel::publish(const wire::Submission& submission, const Outcome& outcome) {
   wire::Completion completion{};
   completion.call_id = submission.call_id;
   completion.status = outcome.status;

@@ -46,6 +46,7 @@ Error wrong_descriptors(size_t got, size_t wanted) {
 }  // namespace
 
 Control::~Control() {
+  if (board_ != nullptr) board_->stop_watching();
   workers_->shut_down();
   for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
   for (auto& loader : loaders_) loader.join();
@@ -99,6 +100,8 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     answer(request, grow(*grow_message, std::move(fds)));
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
     detach(request, detach_message->channel);
+  } else if (message.body.AsRunnerBoard() != nullptr) {
+    answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
     get_stats(request);
   } else if (message.body.AsRunnerShutdown() != nullptr) {
@@ -150,6 +153,7 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
   std::lock_guard lock(models_mutex_);
+  if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
   return result;
 }
@@ -186,6 +190,8 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
     parts.model = found->second;
   }
   parts.handles = handles_of(attach.session);
+  parts.board = board_;
+  parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
   parts.doorbell = std::move(fds[2]);
   parts.notify = std::move(fds[3]);
   auto channel = std::make_shared<Channel>(std::move(parts));
@@ -208,6 +214,22 @@ void Control::detach(uint64_t request, uint32_t id) {
   const bool known = workers_->remove(id) != nullptr;
   answer(request, known ? ok_result()
                         : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no channel {}", id)}));
+}
+
+Result<void> Control::use_board(std::vector<UniqueFd> fds) {
+  if (fds.size() != 2) return wrong_descriptors(fds.size(), 2);
+  if (board_ != nullptr) return Error{POCKET_ALREADY_EXISTS, "this runner has a board"};
+  POCKET_ASSIGN_OR_RETURN(board_, Board::map(fds[0], std::move(fds[1])));
+  board_->watch_threads([this](uint32_t threads) { limit_threads(threads); });
+  return ok_result();
+}
+
+void Control::limit_threads(uint32_t threads) {
+  {
+    std::lock_guard lock(models_mutex_);
+    for (const auto& [id, model] : models_) model->limit_threads(threads);
+  }
+  workers_->limit_to(threads);
 }
 
 void Control::get_stats(uint64_t request) {

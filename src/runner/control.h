@@ -36,6 +36,8 @@ class Control {
   Result<void> grow(const wire::control::RunnerGrowT& grow, std::vector<UniqueFd> fds);
   void detach(uint64_t request, uint32_t channel);
   void get_stats(uint64_t request);
+  Result<void> use_board(std::vector<UniqueFd> fds);
+  void limit_threads(uint32_t threads);
   std::shared_ptr<HandleStore> handles_of(uint64_t session);
 
   template <typename Table>
@@ -49,6 +51,7 @@ class Control {
   std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_;  // guarded by models_mutex_
   std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;   // by session
   std::vector<std::thread> loaders_;
+  std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::unique_ptr<Workers> workers_;
 };
 
