@@ -47,6 +47,10 @@ typedef struct pocket_connect_options {
   uint64_t timeout_ns;     /* for connecting; 0: 10 s */
   int32_t wait_mode;       /* pocket_wait_mode */
   int32_t reconnect; /* 0: reconnect by itself when the service comes back (default); 1: never */
+  /* How this client's own budget follows its calls, e.g. "func,ratio,0.5" (docs/lending.md). NULL:
+   * POCKET_CPU_POLICY and POCKET_MEM_POLICY, else the service's default. */
+  const char* cpu_policy;
+  const char* mem_policy;
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {

@@ -132,7 +132,8 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
     pocket::client::SessionOptions wanted;
     auto result = std::make_unique<pocket_session>();
     if (options != nullptr) {
-      if (options->struct_size < sizeof(pocket_connect_options)) {
+      // The size of the first version: programs built against it are still served.
+      if (options->struct_size < offsetof(pocket_connect_options, cpu_policy)) {
         return failed(Error{POCKET_INVALID_ARGUMENT,
                             "pocket_connect_options.struct_size is not set to its size"});
       }
@@ -140,6 +141,10 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
       wanted.client_name = text(options->client_name);
       wanted.timeout_ns = options->timeout_ns;
       wanted.reconnect = options->reconnect == 0;
+      if (options->struct_size >= sizeof(pocket_connect_options)) {
+        wanted.cpu_policy = text(options->cpu_policy);
+        wanted.mem_policy = text(options->mem_policy);
+      }
       result->wait_mode = static_cast<pocket_wait_mode>(options->wait_mode);
     }
     auto connected = pocket::client::Session::connect(std::move(wanted));

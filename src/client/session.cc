@@ -22,6 +22,11 @@ uint64_t message_id(const std::vector<uint8_t>& packet) {
   return control::GetMessage(packet.data())->id();
 }
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 Error explain(Error error, const std::string& socket_path) {
   if (error.code == POCKET_NOT_FOUND) {
     error.message =
@@ -62,6 +67,8 @@ Session::Session(SessionOptions options)
   if (options_.socket_path.empty()) options_.socket_path = default_socket_path();
   if (options_.client_name.empty()) options_.client_name = program_invocation_short_name;
   if (options_.timeout_ns == 0) options_.timeout_ns = kDefaultConnectNs;
+  if (options_.cpu_policy.empty()) options_.cpu_policy = environment("POCKET_CPU_POLICY");
+  if (options_.mem_policy.empty()) options_.mem_policy = environment("POCKET_MEM_POLICY");
 }
 
 Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
@@ -80,6 +87,8 @@ Result<void> Session::connect_now() {
   hello.version_max = wire::kProtocolVersionMax;
   hello.client_name = options_.client_name;
   hello.library_version = POCKET_VERSION_TEXT;
+  hello.cpu_policy = options_.cpu_policy;
+  hello.mem_policy = options_.mem_policy;
   const auto packet = wire::encode_message(next_id_.fetch_add(1), std::move(hello));
   auto reply = exchange_once(packet, deadline_after(options_.timeout_ns));
   if (!reply.ok()) {

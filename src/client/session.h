@@ -19,6 +19,8 @@ struct SessionOptions {
   std::string client_name;  // empty: the program's name
   uint64_t timeout_ns = 0;  // for connecting; 0: 10 s
   bool reconnect = true;
+  std::string cpu_policy;  // empty: POCKET_CPU_POLICY, else the service's default
+  std::string mem_policy;  // empty: POCKET_MEM_POLICY, else the service's default
 };
 
 /// POCKET_SOCKET, else $XDG_RUNTIME_DIR/pocket/pocket.sock where it exists, else

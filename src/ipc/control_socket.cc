@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace pocket::ipc {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, which Debian 12's headers lack
 
 Result<sockaddr_un> socket_address(const std::string& path) {
   sockaddr_un address{};
@@ -272,7 +274,16 @@ Result<PeerIdentity> peer_identity(int socket) {
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return errno_error("getsockopt(SO_PEERCRED)", errno);
   }
-  return PeerIdentity{credentials.pid, credentials.uid, credentials.gid};
+  PeerIdentity peer{credentials.pid, credentials.uid, credentials.gid, UniqueFd()};
+  int pidfd = -1;
+  size = sizeof(pidfd);
+  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
+    peer.pidfd.reset(pidfd);
+  } else if (errno == ENOPROTOOPT && peer.pid > 0) {
+    // Before Linux 6.5: the process connected a moment ago, so its number can hardly be another's.
+    peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+  }
+  return peer;
 }
 
 }  // namespace pocket::ipc

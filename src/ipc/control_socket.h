@@ -27,6 +27,7 @@ struct PeerIdentity {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  UniqueFd pidfd;  // that very process; none when it has ended or is not visible from here
 };
 
 /// Listens on a unix socket at `path`. A stale socket file that nobody answers is replaced;
