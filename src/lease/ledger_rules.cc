@@ -1,12 +1,7 @@
 #include "lease/ledger_rules.h"
 
 namespace pocket::lease {
-namespace {
 
-/// How loans whose write is still being made are counted.
-enum class Pending { kNotWritten, kWritten };
-
-/// The lender's file is smaller in this state.
 bool lender_side_out(LoanState state, Pending pending) {
   switch (state) {
     case LoanState::kLending:
@@ -25,12 +20,13 @@ bool lender_side_out(LoanState state, Pending pending) {
   return false;
 }
 
-/// The borrower's file is larger in this state.
 bool borrower_side_in(LoanState state, Pending pending) {
   if (state == LoanState::kGrowing) return pending == Pending::kWritten;
   if (state == LoanState::kShrinking) return pending == Pending::kNotWritten;
   return state == LoanState::kOut;
 }
+
+namespace {
 
 struct Sums {
   __int128 lent = 0;
@@ -101,9 +97,10 @@ void write_off(Ledger& ledger, uint32_t account, bool owed) {
         ledger.put(loan.state, LoanState::kEnded);
       }
     } else if (loan.borrower == account) {
-      ledger.put(loan.borrower_amount, 0);
+      // A loan in transit has put nothing in yet, and may still do so on top of the new base.
       if (loan.state == LoanState::kGrowing || loan.state == LoanState::kOut ||
           loan.state == LoanState::kShrinking) {
+        ledger.put(loan.borrower_amount, 0);
         ledger.put(loan.state, LoanState::kInTransit);
       }
       if (loan.state == LoanState::kInTransit && loan.lender_amount == 0) {

@@ -9,6 +9,13 @@
 
 namespace pocket::lease {
 
+/// How loans whose write is still being made are counted.
+enum class Pending { kNotWritten, kWritten };
+
+/// The lender's file is smaller, and the borrower's larger, because of a loan in this state.
+bool lender_side_out(LoanState state, Pending pending);
+bool borrower_side_in(LoanState state, Pending pending);
+
 /// DATA_LOSS when a field of any used record is impossible.
 Result<void> check_fields(const Ledger& ledger);
 
