@@ -16,11 +16,16 @@ struct Options {
 };
 
 json account_json(const control::LeaseAccountT& account) {
-  json row = {{"resource", account.resource},   {"group", account.group},
-              {"label", account.label},         {"base", account.base},
-              {"lent", account.lent},           {"borrowed", account.borrowed},
-              {"current", account.current},     {"conserved", account.conserved},
-              {"gone", account.gone},           {"total_foreign_changes", account.foreign_changes},
+  json row = {{"resource", account.resource},
+              {"group", account.group},
+              {"label", account.label},
+              {"base", account.base},
+              {"lent", account.lent},
+              {"borrowed", account.borrowed},
+              {"current", account.current},
+              {"conserved", account.conserved},
+              {"gone", account.gone},
+              {"total_foreign_changes", account.foreign_changes},
               {"unit", account.resource == "cpu" ? "us_per_period" : "bytes"}};
   if (account.resource == "cpu") row["period_us"] = account.period_us;
   return row;
@@ -49,11 +54,12 @@ json leases_json(const control::LeasesT& leases) {
                  {"notes", leases.notes},     {"repaired", leases.repaired}};
   for (const auto& account : leases.accounts) report["accounts"].push_back(account_json(*account));
   for (const auto& sum : leases.sums) {
-    report["sums"][sum->resource] = {
-        {"base", sum->base},         {"current", sum->files},
-        {"in_transit", sum->in_transit}, {"unbacked", sum->unbacked},
-        {"conserved", sum->conserved},
-        {"unit", sum->resource == "cpu" ? "us_per_second" : "bytes"}};
+    report["sums"][sum->resource] = {{"base", sum->base},
+                                     {"current", sum->files},
+                                     {"in_transit", sum->in_transit},
+                                     {"unbacked", sum->unbacked},
+                                     {"conserved", sum->conserved},
+                                     {"unit", sum->resource == "cpu" ? "us_per_second" : "bytes"}};
   }
   for (const auto& client : leases.clients) report["clients"].push_back(client_json(*client));
   for (const auto& runner : leases.runners) {
@@ -80,8 +86,9 @@ std::string amount_text(const control::LeaseAccountT& account, int64_t amount) {
   if (account.resource == "memory") {
     return fmt::format("{:.1f} MB", static_cast<double>(amount) / 1e6);
   }
-  return fmt::format("{:.3f} cpu", static_cast<double>(amount) /
-                                       static_cast<double>(std::max<int64_t>(account.period_us, 1)));
+  return fmt::format(
+      "{:.3f} cpu",
+      static_cast<double>(amount) / static_cast<double>(std::max<int64_t>(account.period_us, 1)));
 }
 
 void print_leases(const control::LeasesT& leases) {
@@ -94,7 +101,7 @@ void print_leases(const control::LeasesT& leases) {
     const auto text = [&](int64_t amount) { return amount_text(*account, amount); };
     fmt::print("{:8} {:>12} {:>12} {:>12} {:>12}  {}{}\n", account->resource, text(account->base),
                text(account->lent), text(account->borrowed), text(account->current), account->label,
-               account->gone         ? " (gone)"
+               account->gone        ? " (gone)"
                : account->conserved ? ""
                                     : " (not conserved: pocket leases --reconcile)");
   }

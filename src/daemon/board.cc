@@ -20,8 +20,9 @@ Result<std::shared_ptr<Board>> Board::create() {
 Result<UniqueFd> Board::duplicate() const { return daemon::duplicate(memory_); }
 
 uint32_t Board::take_slot() {
-  const auto free = std::find_if(resting_.begin(), resting_.end(),
-                                 [&](uint32_t number) { return slot(number).in_flight.load() == 0; });
+  const auto free = std::find_if(resting_.begin(), resting_.end(), [&](uint32_t number) {
+    return slot(number).in_flight.load() == 0;
+  });
   if (free == resting_.end()) return next_ < wire::kBoardSlots ? next_++ : wire::kNoBoardSlot;
   const uint32_t number = *free;
   resting_.erase(free);

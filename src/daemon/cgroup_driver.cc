@@ -34,7 +34,8 @@ class MemoryFile final : public lease::LimitFile {
   Result<int64_t> spare(const lease::Limit& now) override {
     POCKET_ASSIGN_OR_RETURN(const uint64_t usage, group_.memory_usage());
     const int64_t free = now.amount - static_cast<int64_t>(usage) - kHeadroomBytes;
-    // What could be reclaimed is costly to ask for, and matters only to a group that is rather full.
+    // What could be reclaimed is costly to ask for, and matters only to a group that is rather
+    // full.
     if (free > now.amount - now.amount / 8) return free;
     POCKET_ASSIGN_OR_RETURN(const cgroup::MemoryUse use, group_.memory_use());
     return free + static_cast<int64_t>(use.reclaimable);

@@ -22,7 +22,8 @@ using model::TomlReader;
 
 constexpr std::array<std::string_view, 5> kTables = {"service", "limits", "engines", "models",
                                                      "budget"};
-constexpr std::array<std::string_view, 7> kBudget = {"cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
+constexpr std::array<std::string_view, 7> kBudget = {
+    "cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
 constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
                                                       "engine_dir", "runner",       "log_level",
                                                       "log_file",   "drain_seconds"};

@@ -81,7 +81,8 @@ void Lender::Work::lend_wanted(Runner& runner, Resource resource) {
   asks_.clear();
   asked_pools_.clear();
   for (Pool* pool : runner.changed) {
-    if (pool->resource != resource || pool->users == 0 || pool->tried || pool->loan.held()) continue;
+    if (pool->resource != resource || pool->users == 0 || pool->tried || pool->loan.held())
+      continue;
     pool->tried = true;
     auto base = book_->base(pool->lender);
     const lease::Wanted wanted = base.ok() ? lease::wanted(pool->policy, resource, *base)
@@ -159,9 +160,9 @@ control::LeasesT Lender::Work::report(bool reconcile) {
     auto account = std::make_unique<control::LeaseAccountT>();
     account->resource = lease::resource_name(view.resource);
     account->group = view.name;
-    account->label = host_.label(view.resource == Resource::kCpu ? cgroup::Controller::kCpu
-                                                                 : cgroup::Controller::kMemory,
-                                 view.name);
+    account->label = host_.label(
+        view.resource == Resource::kCpu ? cgroup::Controller::kCpu : cgroup::Controller::kMemory,
+        view.name);
     account->base = view.base;
     account->period_us = view.period_us;
     account->lent = view.lent;
@@ -203,8 +204,7 @@ control::LeasesT Lender::Work::report(bool reconcile) {
       line->pid = client->spec.pid;
       line->name = client->spec.name;
       line->runner_pid = runner->spec.pid;
-      line->in_call =
-          client->spec.slot != wire::kNoBoardSlot && slot(*client).in_flight.load() > 0;
+      line->in_call = client->spec.slot != wire::kNoBoardSlot && slot(*client).in_flight.load() > 0;
       for (const Side* side : {&client->cpu, &client->memory}) {
         auto text = std::make_unique<control::LeaseSideT>();
         text->resource = side == &client->cpu ? "cpu" : "memory";

@@ -90,15 +90,14 @@ void Lender::Work::join(Runner& runner, Client& client, Side& side, Resource res
   const Granularity granularity = side.spec.policy.granularity;
   if (granularity == Granularity::kConn) acquire(runner, side);
   if (granularity != Granularity::kIdle) return;
-  auto meter = host_.open(cgroup::Controller::kCpu, client.spec.cpu.group.empty()
-                                                        ? side.spec.group
-                                                        : client.spec.cpu.group);
+  auto meter = host_.open(cgroup::Controller::kCpu,
+                          client.spec.cpu.group.empty() ? side.spec.group : client.spec.cpu.group);
   if (meter.ok()) {
     side.meter = std::move(*meter);
     client.idle_due_ns = monotonic_ns();
   } else {
-    side.spec.note = fmt::format("what the client uses cannot be measured: {}",
-                                 meter.error().message);
+    side.spec.note =
+        fmt::format("what the client uses cannot be measured: {}", meter.error().message);
   }
 }
 
@@ -251,7 +250,8 @@ void Lender::Work::handle_timer(Client& client, uint64_t now_ns) {
   const bool same = bursts == client.seen_bursts;
   if (client.memory_due_ns != 0 && client.memory_due_ns <= now_ns) {
     client.memory_due_ns = 0;
-    if (busy && bursts == client.memory_burst && !client.rests) acquire(*client.runner, client.memory);
+    if (busy && bursts == client.memory_burst && !client.rests)
+      acquire(*client.runner, client.memory);
   }
   if (client.linger_ns != 0 && client.linger_ns <= now_ns) {
     client.linger_ns = busy || !same ? now_ns + linger_ns_ : 0;

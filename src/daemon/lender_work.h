@@ -72,12 +72,12 @@ class Lender::Work {
     Runner* runner = nullptr;
     Side cpu;
     Side memory;
-    uint64_t due_ns = 0;         // of its entry in timers_; 0: none
-    uint64_t linger_ns = 0;      // `adaptive`, processor: looked at again then; 0: not lending
-    uint64_t memory_due_ns = 0;  // `adaptive`, memory: lent then if the same calls still run
-    uint64_t idle_due_ns = 0;    // `idle`: measured then
-    uint32_t seen_bursts = 0;    // when linger_ns was set
-    uint32_t memory_burst = 0;   // when memory_due_ns was set
+    uint64_t due_ns = 0;          // of its entry in timers_; 0: none
+    uint64_t linger_ns = 0;       // `adaptive`, processor: looked at again then; 0: not lending
+    uint64_t memory_due_ns = 0;   // `adaptive`, memory: lent then if the same calls still run
+    uint64_t idle_due_ns = 0;     // `idle`: measured then
+    uint32_t seen_bursts = 0;     // when linger_ns was set
+    uint32_t memory_burst = 0;    // when memory_due_ns was set
     uint32_t asked = 0;           // the runner's last question for the memory that was answered
     uint32_t rests_in_burst = 0;  // in these calls memory is not lent again
     bool rests = false;
@@ -86,7 +86,7 @@ class Lender::Work {
     BorrowerSpec spec;
     std::optional<lease::AccountId> cpu;
     std::optional<lease::AccountId> memory;
-    std::unordered_map<std::string, Pool> pools;  // by resource and group
+    std::unordered_map<std::string, Pool> pools;                    // by resource and group
     std::unordered_map<uint64_t, std::unique_ptr<Client>> clients;  // by session
     std::vector<Client*> by_slot;
     std::vector<Pool*> changed;

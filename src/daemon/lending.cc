@@ -152,8 +152,8 @@ void Lending::runner_started(RunnerProcess& runner) {
   spec.most_threads = usable_processors();
   // Before the runner looks at it, so that it never starts with too many threads.
   if (!spec.cpu_group.empty()) {
-    spec.board->set_threads(std::min(spec.most_threads,
-                                     static_cast<uint32_t>(std::ceil(config_.cpus - 1e-9))));
+    spec.board->set_threads(
+        std::min(spec.most_threads, static_cast<uint32_t>(std::ceil(config_.cpus - 1e-9))));
   }
   lender_->add_runner(std::move(spec));
   std::vector<UniqueFd> fds;
@@ -167,8 +167,8 @@ void Lending::runner_ended(const RunnerProcess& runner) {
   if (found == borrowers_.end()) return;
   std::erase_if(clients_, [&](const auto& entry) { return entry.first.second == &runner; });
   const uint32_t id = found->second.id;
-  auto group = std::make_shared<std::unique_ptr<cgroup::OwnedGroup>>(
-      std::move(found->second.group));
+  auto group =
+      std::make_shared<std::unique_ptr<cgroup::OwnedGroup>>(std::move(found->second.group));
   borrowers_.erase(found);
   if (lender_ == nullptr) return;
   // Removed on the lender's thread, because the kernel may take a moment to let go of it.
@@ -199,8 +199,8 @@ SideSpec Lending::side(Controller controller, const lease::Policy& policy,
   } else if (!limit->limited()) {
     spec.note = fmt::format("unlimited: '{}' and the groups above it have no limit", *own);
   } else if (lies_in(borrower, limit->tightest)) {
-    spec.note = fmt::format("the client's limit, '{}', holds for the runner as well",
-                            limit->tightest);
+    spec.note =
+        fmt::format("the client's limit, '{}', holds for the runner as well", limit->tightest);
   } else {
     spec.group = limit->tightest;
   }

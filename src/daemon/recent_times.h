@@ -15,9 +15,9 @@ class RecentTimes {
   void add(uint64_t ns) { times_[count_++ % times_.size()] = ns; }
   /// Microseconds; 0 when there are none yet.
   double median_us() const {
-    std::vector<uint64_t> sorted(times_.begin(),
-                                 times_.begin() + static_cast<std::ptrdiff_t>(
-                                                      std::min<size_t>(count_, times_.size())));
+    std::vector<uint64_t> sorted(
+        times_.begin(),
+        times_.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(count_, times_.size())));
     if (sorted.empty()) return 0;
     const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
     std::nth_element(sorted.begin(), middle, sorted.end());

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -24,6 +25,10 @@ struct Limit {
   int64_t period_us = 0;
   friend bool operator==(const Limit&, const Limit&) = default;
 };
+
+/// The limit as the book counts it: amounts beyond counting are unlimited, memory has no period.
+/// Nothing when a CPU limit has no possible period.
+std::optional<Limit> known_limit(Resource resource, Limit limit);
 
 /// One limit of one group, open. Belongs to the thread of the book. NOT_FOUND from any of these
 /// means that the group is gone for good (also when the descriptor says ENODEV); every other error

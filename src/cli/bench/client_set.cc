@@ -74,8 +74,8 @@ Result<void> ClientSet::get_ready() {
 void ClientSet::release() {
   for (auto& group : groups_) {
     auto counted = host_->open(cgroup::Controller::kCpu, group->cpu().path());
-    auto meter = counted.ok() ? GroupMeter::start(std::move(*counted))
-                              : Result<GroupMeter>(counted.error());
+    auto meter =
+        counted.ok() ? GroupMeter::start(std::move(*counted)) : Result<GroupMeter>(counted.error());
     if (meter.ok()) meters_.push_back(std::move(*meter));
   }
   for (auto& process : processes_) process.release();

@@ -132,9 +132,10 @@ void add_bench_latency(CLI::App& bench, Action& action) {
       ->check(CLI::IsMember({"closed", "burst", "cold"}))
       ->capture_default_str();
   command
-      ->add_option("--policy", options->policies,
-                   "How the clients of Pocket lend CPU and memory (with --budget); several, each in "
-                   "an option of its own: func,ratio,0.5")
+      ->add_option(
+          "--policy", options->policies,
+          "How the clients of Pocket lend CPU and memory (with --budget); several, each in "
+          "an option of its own: func,ratio,0.5")
       ->allow_extra_args(false)
       ->capture_default_str();
   command->add_option("--clients", options->clients, "Numbers of clients, closed loop and burst")

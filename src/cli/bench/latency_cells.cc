@@ -141,10 +141,9 @@ Result<ClientSet::Client> LatencyBench::client(const Cell& cell, const Budget& b
 Result<double> LatencyBench::cpu_ms_per_call(const std::string& app) {
   if (const auto known = cpu_ms_.find(app); known != cpu_ms_.end()) return known->second;
   POCKET_ASSIGN_OR_RETURN(
-      auto process,
-      AppProcess::start({program_folder() + "/" + app + "-monolithic", "--models", setting_.models,
-                         "--engine", setting_.engine, "--threads", "1", "--warm-up", "3", "--calls",
-                         "30", "--json", "-"}));
+      auto process, AppProcess::start({program_folder() + "/" + app + "-monolithic", "--models",
+                                       setting_.models, "--engine", setting_.engine, "--threads",
+                                       "1", "--warm-up", "3", "--calls", "30", "--json", "-"}));
   POCKET_ASSIGN_OR_RETURN(const json report, process.finish());
   const double cpu_ms = report["timing"]["calls_cpu_ms"].get<double>() / 30;
   cpu_ms_[app] = cpu_ms;
@@ -152,7 +151,8 @@ Result<double> LatencyBench::cpu_ms_per_call(const std::string& app) {
 }
 
 Result<void> LatencyBench::run(const Cell& cell, int round, Results& results) {
-  POCKET_ASSIGN_OR_RETURN(const Budget budget, make_budget(setting_.budget, cell.app, cell.clients));
+  POCKET_ASSIGN_OR_RETURN(const Budget budget,
+                          make_budget(setting_.budget, cell.app, cell.clients));
   if (cell.mode == "pocket") POCKET_RETURN_IF_ERROR(ensure_service(cell, budget));
   Gathered& gathered = results[cell];
   return cell.load == "cold" ? run_cold(cell, budget, gathered)
@@ -203,10 +203,9 @@ Result<void> LatencyBench::run_cold(const Cell& cell, const Budget& budget, Gath
     POCKET_ASSIGN_OR_RETURN(auto entry, client(cell, budget, number, 0));
     clients.push_back(std::move(entry));
   }
-  POCKET_ASSIGN_OR_RETURN(auto set,
-                          ClientSet::start(host_, cell.mode == "pocket" ? budget.client
-                                                                        : budget.monolithic,
-                                           clients, /*limit_at_once=*/true));
+  POCKET_ASSIGN_OR_RETURN(
+      auto set, ClientSet::start(host_, cell.mode == "pocket" ? budget.client : budget.monolithic,
+                                 clients, /*limit_at_once=*/true));
   POCKET_ASSIGN_OR_RETURN(const auto reports, set->finish());
   for (size_t index = 0; index < reports.size(); ++index) {
     const auto answered_ns = reports[index]["timing"]["first_answer_monotonic_ns"].get<uint64_t>();

@@ -38,8 +38,7 @@ void print_closed_ratios(const Results& results, const Cell& cell, const Gathere
                cell.clients, cell.clients == 1 ? "" : "s", policy_of(cell),
                quantile(gathered.round_p50_ms, 0.5) / quantile(other->round_p50_ms, 0.5));
   }
-  const Gathered* best =
-      find(results, Cell{.app = cell.app, .mode = "engine", .load = "closed"});
+  const Gathered* best = find(results, Cell{.app = cell.app, .mode = "engine", .load = "closed"});
   if (cell.clients != most_clients || best == nullptr) return;
   monolithic.clients = 1;
   const Gathered* alone = find(results, monolithic);
@@ -88,9 +87,9 @@ json make_row(const std::string& engine, const Budget& budget, const Cell& cell,
                                               : std::thread::hardware_concurrency()},
               {"mem_budget_mb", nullptr}};
   if (budget.limited()) {
-    const uint64_t memory = pocket ? budget.client.memory_bytes * cell.clients +
-                                         budget.service.memory_bytes
-                                   : budget.monolithic.memory_bytes * cell.clients;
+    const uint64_t memory =
+        pocket ? budget.client.memory_bytes * cell.clients + budget.service.memory_bytes
+               : budget.monolithic.memory_bytes * cell.clients;
     row["mem_budget_mb"] = static_cast<double>(memory) / 1e6;
   }
   if (cell.load == "burst") row["utilisation"] = cell.utilisation;
@@ -106,8 +105,7 @@ json make_row(const std::string& engine, const Budget& budget, const Cell& cell,
     GroupUse all = gathered.clients_use;
     all += gathered.service_use;
     row["cpu_used"] = all.cpu_seconds / gathered.seconds;
-    row["throttled_ratio"] =
-        throttled_ratio(pocket ? gathered.service_use : gathered.clients_use);
+    row["throttled_ratio"] = throttled_ratio(pocket ? gathered.service_use : gathered.clients_use);
     if (pocket) {
       row["lent_cpu_mean"] = gathered.borrowed_cpu_seconds / gathered.seconds;
       row["lent_mb_mean"] = gathered.borrowed_byte_seconds / gathered.seconds / 1e6;
