@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "cgroup/host.h"
 
@@ -28,7 +29,8 @@ int counted_with(cgroup::OwnedGroup& group, const cgroup::CpuLimit& limit) {
 TEST(Processors, FollowTheQuotaOfTheGroupAndOfThoseAbove) {
   const auto host = cgroup::Host::detect();
   if (!host.why_not(cgroup::Controller::kCpu).empty()) {
-    GTEST_SKIP() << host.why_not(cgroup::Controller::kCpu);
+    std::printf("skipped: %s\n", host.why_not(cgroup::Controller::kCpu).c_str());
+    std::exit(77);
   }
   const std::string name = "pocket-processors-" + std::to_string(::getpid());
   auto outer = host.create(name);
