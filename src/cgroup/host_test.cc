@@ -114,6 +114,29 @@ TEST(Host, SeesOnlyThePartThatIsMounted) {
   EXPECT_THAT(other.error().message, HasSubstr("--cgroupns=host"));
 }
 
+TEST(Host, MakesNoGroupWhereV2ForbidsIt) {
+  FakeTree fake;
+  const std::string tree = fake.mount_v2("cpu memory");
+  for (const char* name : {"/busy", "/bare"}) {
+    fake.v2_group(tree + name, "", "");
+    fake.write(tree + name + "/cgroup.subtree_control", "");
+  }
+  fake.write(tree + "/busy/cgroup.controllers", "cpu memory\n");
+  fake.write(tree + "/busy/cgroup.procs", "12\n");
+  fake.write(tree + "/bare/cgroup.controllers", "pids\n");
+  const Host host = Host::detect(fake.proc());
+  const auto busy = host.create("busy/x");
+  ASSERT_FALSE(busy.ok());
+  EXPECT_EQ(busy.error().code, POCKET_FAILED_PRECONDITION);
+  EXPECT_THAT(busy.error().message, HasSubstr("processes of its own"));
+  EXPECT_THAT(busy.error().message, HasSubstr(tree + "/busy/"));
+  const auto bare = host.create("bare/x");
+  ASSERT_FALSE(bare.ok());
+  EXPECT_EQ(bare.error().code, POCKET_FAILED_PRECONDITION);
+  EXPECT_THAT(bare.error().message, HasSubstr("not available"));
+  EXPECT_EQ(fake.read(tree + "/busy/cgroup.subtree_control"), "");
+}
+
 TEST(Host, OpensOnlyGroupsOfTheTree) {
   FakeTree fake;
   const std::string memory = fake.mount_v1("memory");
