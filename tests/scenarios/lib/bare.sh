@@ -21,6 +21,8 @@ host_start_client() { # NAME CPUS MEMORY COMMAND...
   name=$1
   cpu_group=$(make_group cpu "$TOP/$1")
   memory_group=$(make_group memory "$TOP/$1")
+  echo "$cpu_group" >"$CLIENTS/$name/cpu"
+  echo "$memory_group" >"$CLIENTS/$name/memory"
   [ -z "$2" ] || set_cpu_limit "$cpu_group" "$2"
   [ -z "$3" ] || set_memory_limit "$memory_group" "$(bytes_of "$3")"
   shift 3

@@ -126,7 +126,9 @@ start_client() {
   # Its groups as the kernel names them; kept, because a dead process has none.
   pid=$(client_pid "$client")
   for controller in cpu memory; do
-    group_of_process "$controller" "$pid" >"$CLIENTS/$client/$controller" || true
+    if group=$(group_of_process "$controller" "$pid"); then
+      echo "$group" >"$CLIENTS/$client/$controller"
+    fi
   done
 }
 client_settled() { [ -s "$CLIENTS/$1/pid" ] || [ -e "$CLIENTS/$1/status" ] || host_find_client "$1"; }
@@ -162,6 +164,7 @@ update_client() { host_update_client "$1" "$2" "$3"; }
 
 # cpu_limit NAME: "QUOTA PERIOD" in microseconds, or "max PERIOD"; memory_limit NAME: bytes, or
 # "max". Read from the kernel's files, the same words for cgroup v1 and v2.
+# A container's group is gone once it has ended; a bare group stays until remove_client.
 cpu_limit() { read_cpu_limit "$(cat "$CLIENTS/$1/cpu")"; }
 memory_limit() { read_memory_limit "$(cat "$CLIENTS/$1/memory")"; }
 
