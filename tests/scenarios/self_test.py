@@ -88,6 +88,12 @@ class Bare(OnThisMachine, unittest.TestCase):
     def test_wrong_expectation(self):
         self.check(self.runner("expect answer 1 2\n"), 1, "FAILED: answer: expected '1', got '2'")
 
+    def test_reader_that_goes_away(self):
+        runner = self.runner(HELD + "while :; do echo more; sleep 0.05; done\n")
+        runner.stdout.close()
+        self.assertEqual(runner.wait(120), 1)
+        self.assertEqual(left_by(runner.pid), [])
+
     def test_skip(self):
         self.check(self.runner("skip because\n"), SKIPPED, "skipped: because")
 

@@ -56,7 +56,7 @@ run_noted() {
   noted=$1
   shift
   (
-    trap - EXIT INT TERM
+    trap - EXIT INT TERM PIPE
     status=0
     env "POCKET_SCENARIO_MARK=$SCENARIO_ID" "$@" >>"$noted/output" 2>&1 </dev/null || status=$?
     echo "$status" >"$noted/status.new" && mv "$noted/status.new" "$noted/status"
@@ -187,7 +187,8 @@ nothing_left() {
 
 clean_up() {
   status=$?
-  trap - EXIT INT TERM
+  trap - EXIT
+  trap '' INT TERM PIPE # nothing keeps it from cleaning up
   set +e
   [ "$status" -eq 0 ] || [ "$status" -eq 77 ] || show_logs >&2
   if ! host_end; then
@@ -214,4 +215,5 @@ esac
 trap clean_up EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 host_begin
