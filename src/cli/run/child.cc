@@ -15,7 +15,7 @@
 namespace pocket::cli {
 namespace {
 
-enum Step : int { kProcessors, kFolder, kOutput, kExec };
+enum Step : int { kGroup, kProcessors, kFolder, kOutput, kExec };
 
 struct Failure {
   int step = 0;
@@ -28,6 +28,20 @@ struct Failure {
   ::_exit(127);
 }
 
+/// False, and errno, where not all of them may be used; the kernel itself would take the rest.
+bool restrict_to(const std::vector<int>& cpus) {
+  constexpr int kMaximum = 4096;
+  cpu_set_t* set = CPU_ALLOC(kMaximum);
+  const size_t size = CPU_ALLOC_SIZE(kMaximum);
+  CPU_ZERO_S(size, set);
+  for (const int cpu : cpus) CPU_SET_S(static_cast<size_t>(cpu), size, set);
+  if (::sched_setaffinity(0, size, set) != 0 || ::sched_getaffinity(0, size, set) != 0) {
+    return false;
+  }
+  errno = EINVAL;
+  return CPU_COUNT_S(size, set) == static_cast<int>(cpus.size());
+}
+
 /// In the child: waits for the word, then becomes the program.
 [[noreturn]] void become(const Program& program, int go, int failure, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -38,13 +52,11 @@ struct Failure {
     bytes = ::read(go, &word, 1);
   } while (bytes < 0 && errno == EINTR);
   if (bytes != 1) ::_exit(127);  // the parent gave it up
-  if (!program.cpus.empty()) {
-    cpu_set_t* set = CPU_ALLOC(4096);
-    const size_t size = CPU_ALLOC_SIZE(4096);
-    CPU_ZERO_S(size, set);
-    for (const int cpu : program.cpus) CPU_SET_S(static_cast<size_t>(cpu), size, set);
-    if (::sched_setaffinity(0, size, set) != 0) fail(failure, kProcessors);
+  for (const auto& path : program.join_files) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file.valid() || ::write(file.get(), "0", 1) != 1) fail(failure, kGroup);
   }
+  if (!program.cpus.empty() && !restrict_to(program.cpus)) fail(failure, kProcessors);
   if (program.output) {
     const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(*program.output, 1) < 0 ||
@@ -113,8 +125,11 @@ Result<void> Child::execute() {
   failure_.reset();
   if (bytes != sizeof(failure)) return ok_result();
   switch (failure.step) {
+    case kGroup:
+      return errno_error("moving the program into its group", failure.error);
     case kProcessors:
-      return errno_error("--index: none of these processors may be used", failure.error);
+      return errno_error("--index: not all of these processors may be used here (see nproc)",
+                         failure.error);
     case kFolder:
       return errno_error(fmt::format("--workdir: entering '{}'", workdir_), failure.error);
     case kOutput:

@@ -18,6 +18,7 @@ struct Program {
   std::vector<std::string> environment;  // K=V, beside what is inherited
   std::string workdir;                   // empty: this one
   std::vector<int> cpus;                 // empty: all
+  std::vector<std::string> join_files;   // of the group it moves itself into (RunGroup)
   std::optional<int> output;  // where stdout and stderr go, with no stdin; else inherited
 };
 

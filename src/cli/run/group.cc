@@ -49,24 +49,29 @@ std::optional<uint64_t> number_in(const std::string& path) {
   return std::nullopt;
 }
 
-/// User and system time, which v1 keeps in another tree.
-void add_cpu_parts(const cgroup::Host& host, const cgroup::Group& group, Usage& usage) {
-  if (group.v2()) {
-    const auto text = cgroup::read_text(group.path() + "/cpu.stat");
-    if (!text.ok()) return;
-    const auto user = value_of(*text, "user_usec"), system = value_of(*text, "system_usec");
-    if (user) usage.cpu_user_ns = *user * 1000;
-    if (system) usage.cpu_system_ns = *system * 1000;
-    return;
-  }
+/// Where v1 counts the processor time of a group; empty where it does not.
+std::string accounting_folder(const cgroup::Host& host, const cgroup::Group& cpu) {
   const auto mounts = cgroup::read_text("/proc/self/mountinfo");
-  if (!mounts.ok()) return;
-  const std::string below = group.path().substr(host.mount_point(Controller::kCpu).size());
+  if (!mounts.ok()) return "";
   for (const auto& mount : cgroup::parse_mounts(*mounts)) {
     if (mount.v2 || !mount.has("cpuacct")) continue;
-    usage.cpu_user_ns = number_in(mount.point + below + "/cpuacct.usage_user");
-    usage.cpu_system_ns = number_in(mount.point + below + "/cpuacct.usage_sys");
+    return mount.point + cpu.path().substr(host.mount_point(Controller::kCpu).size());
   }
+  return "";
+}
+
+void add_cpu_parts(const cgroup::Host& host, const cgroup::Group& group, Usage& usage) {
+  if (!group.v2()) {
+    const std::string folder = accounting_folder(host, group);
+    usage.cpu_user_ns = number_in(folder + "/cpuacct.usage_user");
+    usage.cpu_system_ns = number_in(folder + "/cpuacct.usage_sys");
+    return;
+  }
+  const auto text = cgroup::read_text(group.path() + "/cpu.stat");
+  if (!text.ok()) return;
+  const auto user = value_of(*text, "user_usec"), system = value_of(*text, "system_usec");
+  if (user) usage.cpu_user_ns = *user * 1000;
+  if (system) usage.cpu_system_ns = *system * 1000;
 }
 
 void add_faults(const cgroup::Group& group, Usage& usage) {
@@ -193,6 +198,21 @@ Result<RunGroup> RunGroup::of_process(pid_t process) {
 }
 
 Result<void> RunGroup::add(pid_t process) { return parts_->owned->add(process); }
+
+std::vector<std::string> RunGroup::join_files() const {
+  auto& owned = *parts_->owned;
+  std::vector<std::string> files;
+  for (const auto controller : cgroup::kBoth) {
+    if (!owned.has(controller)) continue;
+    const auto& group = controller == Controller::kCpu ? owned.cpu() : owned.memory();
+    if (group.v2()) return {};
+    files.push_back(group.path() + "/tasks");
+    if (controller == Controller::kMemory) continue;
+    const std::string accounting = accounting_folder(parts_->host, group);
+    if (!accounting.empty() && accounting != group.path()) files.push_back(accounting + "/tasks");
+  }
+  return files;
+}
 
 Usage RunGroup::usage() {
   auto* owned = parts_->owned ? &*parts_->owned : nullptr;

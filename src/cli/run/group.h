@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/run/record.h"
@@ -30,6 +31,10 @@ class RunGroup {
   ~RunGroup();
 
   Result<void> add(pid_t process);
+  /// Files into which a child with one thread writes "0" to come into the group by itself; empty:
+  /// only add() can do it. On v1, add() waits until every processor has passed through the kernel
+  /// (10 ms); a thread that moves itself does not.
+  std::vector<std::string> join_files() const;
   /// So far; a figure that the kernel does not give is absent.
   Usage usage();
 

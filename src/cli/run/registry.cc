@@ -40,6 +40,14 @@ Result<std::string> read_all(int fd, const std::string& path) {
   }
 }
 
+/// ".NAME.PID": write() of a process that was killed in the middle of it.
+bool is_abandoned(const std::string& file) {
+  const size_t dot = file.rfind('.');
+  if (file[0] != '.' || dot == 0) return false;
+  const int pid = std::atoi(file.c_str() + dot + 1);
+  return pid > 0 && identity_of(pid).start_ticks == 0;
+}
+
 bool is_over(RunState state) { return state == RunState::kExited || state == RunState::kLost; }
 
 }  // namespace
@@ -188,6 +196,8 @@ std::vector<Record> Registry::load_all() {
   std::vector<Record> records;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    const std::string file = entry.path().filename().string();
+    if (is_abandoned(file)) ::unlink(entry.path().c_str());
     const std::string name = entry.path().stem().string();
     if (entry.path().extension() != ".json" || !check_run_name(name).ok()) continue;
     auto record = load(name);

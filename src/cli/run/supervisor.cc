@@ -62,15 +62,15 @@ Program Supervisor::program_of(const Run& run, std::optional<int> output) const 
   return program;
 }
 
-/// Into a group of its own; without one only where nothing asks for it.
-Result<void> Supervisor::place(Run& run) {
+/// A group of its own; none where this user may have none and nothing asks for one.
+Result<void> Supervisor::make_group(Run& run) {
   // Written down before it is made: whoever finds this supervisor dead knows what to remove.
   run.record.group = fmt::format("{}-{}", run.record.name, ::getpid());
   POCKET_ASSIGN_OR_RETURN(run.file, registry_.save(run.record));
   auto group = RunGroup::create(run.record.group, options_.limits);
   if (group.ok()) {
     run.group.emplace(std::move(group).value());
-    return run.group->add(run.child->pid());
+    return ok_result();
   }
   if (options_.limits.need_group()) {
     return std::move(group).error().with_context(
@@ -90,10 +90,15 @@ Result<void> Supervisor::start(Run& run, std::optional<int> output) {
     POCKET_ASSIGN_OR_RETURN(program.command,
                             container_command(run.record.engine, options_, run.record.name));
     run.record.container = run.record.name;
+  } else {
+    POCKET_RETURN_IF_ERROR(make_group(run));
+    if (run.group) program.join_files = run.group->join_files();
   }
   POCKET_ASSIGN_OR_RETURN(auto child, Child::create(program));
   run.child.emplace(std::move(child));
-  if (run.record.engine.empty()) POCKET_RETURN_IF_ERROR(place(run));
+  if (run.group && program.join_files.empty()) {
+    POCKET_RETURN_IF_ERROR(run.group->add(run.child->pid()));
+  }
   if (options_.perf) run.perf.emplace(run.child->pid());
   run.record.process = identity_of(run.child->pid());
   POCKET_ASSIGN_OR_RETURN(run.file, registry_.save(run.record));

@@ -50,7 +50,7 @@ class Supervisor {
   };
 
   Result<void> start(Run& run, std::optional<int> output);
-  Result<void> place(Run& run);
+  Result<void> make_group(Run& run);
   Program program_of(const Run& run, std::optional<int> output) const;
   void pass_on_signals();
   void collect_ended();
