@@ -104,12 +104,18 @@ class Group {
   Result<bool> frozen();
 
  private:
+  struct V1Limits {
+    int64_t memory;
+    int64_t and_swap;
+  };
+
   Group(Folder folder, const GroupPlace& place);
   Result<void> need(Controller controller, const char* call) const;
   Result<void> need_not_root(const char* file) const;
   Result<void> write_cpu(GroupFile& file, const std::string& text);
   Result<void> set_v1_cpu_limit(const CpuLimit& limit);
   Result<void> write_memory(GroupFile& file, int64_t bytes);
+  Result<void> write_both(const V1Limits& wanted, const V1Limits& old);
   Result<void> lower_v2_memory(int64_t bytes, int64_t old_limit);
   Error too_small(int64_t bytes, const MemoryUse& use) const;
 

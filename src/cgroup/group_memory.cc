@@ -79,7 +79,7 @@ Result<void> Group::set_memory_limit(int64_t bytes) {
   POCKET_ASSIGN_OR_RETURN(const int64_t old, memory_limit());
   const int64_t allowance = old >= 0 && old_and_swap > old ? old_and_swap - old : 0;
   const bool fits = bytes >= 0 && bytes < kUnlimitedFrom - allowance;
-  return set_memory_limits(bytes, fits ? bytes + allowance : -1);
+  return write_both({bytes, fits ? bytes + allowance : -1}, {old, old_and_swap});
 }
 
 Result<void> Group::set_memory_limits(int64_t bytes, int64_t and_swap) {
@@ -96,17 +96,21 @@ Result<void> Group::set_memory_limits(int64_t bytes, int64_t and_swap) {
   if (!accounted) return write_memory(limit_, bytes);
   POCKET_ASSIGN_OR_RETURN(const int64_t old_and_swap, memory_and_swap_limit());
   POCKET_ASSIGN_OR_RETURN(const int64_t old, memory_limit());
+  return write_both({bytes, and_swap}, {old, old_and_swap});
+}
+
+Result<void> Group::write_both(const V1Limits& wanted, const V1Limits& old) {
   // The kernel keeps memory <= memory with swap at each step.
-  if (above(bytes, old_and_swap)) {
-    POCKET_RETURN_IF_ERROR(write_memory(and_swap_, and_swap));
-    auto done = write_memory(limit_, bytes);
-    if (!done.ok()) (void)write_memory(and_swap_, old_and_swap);
+  if (above(wanted.memory, old.and_swap)) {
+    POCKET_RETURN_IF_ERROR(write_memory(and_swap_, wanted.and_swap));
+    auto done = write_memory(limit_, wanted.memory);
+    if (!done.ok()) (void)write_memory(and_swap_, old.and_swap);
     return done;
   }
-  if (bytes != old) POCKET_RETURN_IF_ERROR(write_memory(limit_, bytes));
-  if (and_swap == old_and_swap) return ok_result();
-  auto done = write_memory(and_swap_, and_swap);
-  if (!done.ok()) (void)write_memory(limit_, old);
+  if (wanted.memory != old.memory) POCKET_RETURN_IF_ERROR(write_memory(limit_, wanted.memory));
+  if (wanted.and_swap == old.and_swap) return ok_result();
+  auto done = write_memory(and_swap_, wanted.and_swap);
+  if (!done.ok()) (void)write_memory(limit_, old.memory);
   return done;
 }
 

@@ -36,7 +36,8 @@ Result<void> remove_group(const std::string& path, uint64_t timeout_ns);
 
 /// A group in one or more trees. Move-only; one thread at a time. The destructor kills nothing: it
 /// removes the group if it is empty or becomes so within 200 ms (it may block as long), and those
-/// of its parents that were made with it. Empty the group first.
+/// of its parents that were made with it and are empty. Empty the group first; make a parent that
+/// several groups share as a group of its own, which outlives them.
 class OwnedGroup {
  public:
   OwnedGroup(std::string name, std::vector<GroupTree> trees, std::vector<std::string> made);
