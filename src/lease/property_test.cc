@@ -52,7 +52,7 @@ class Simulation {
   void run(int operations) {
     for (int i = 0; i < operations && !testing::Test::HasFailure(); ++i) {
       faults_ = !pick(4);
-      if (pick(40)) kill_after_ = 1 + static_cast<int64_t>(random_() % 80);
+      if (pick(12)) kill_after_ = 1 + static_cast<int64_t>(random_() % 80);
       try {
         operation();
         kill_after_ = 0;
@@ -414,7 +414,7 @@ void simulate(bool foreign, int operations) {
             << " times something was owed\n";
   // The run must have been worth something.
   EXPECT_GT(simulation.lent(), operations / 20);
-  EXPECT_GT(simulation.kills(), operations / 400);
+  EXPECT_GT(simulation.kills(), operations / 100);
   EXPECT_GT(simulation.owed_seen(), operations / 2000);
   EXPECT_EQ(simulation.foreign_seen() > 0, foreign);
 }
