@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -21,7 +22,7 @@ constexpr uint64_t kGrowthNs = kControlNs;
 // Spinning pays only where the answer comes sooner than a sleep and a wake-up would take.
 constexpr uint64_t kSpinServiceNs = 30'000;
 constexpr uint64_t kSpinLimitNs = 100'000;
-// The slot of an answer that nobody waits for any more.
+// The slot of a call that was given up; free again once the runner has answered it.
 Pending* const kAbandoned = reinterpret_cast<Pending*>(alignof(Pending));
 
 void pause_processor() {
@@ -157,6 +158,7 @@ Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
     free_slots_.pop_back();
     submission.call_id = ++sequence_ * wire::kRingSlots + slot;
     pending.call_id = submission.call_id;
+    pending.given_up = false;
     pending.done.store(false, std::memory_order_relaxed);
     pending_[slot] = &pending;
     auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
@@ -170,20 +172,75 @@ Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
   return ok_result();
 }
 
-void Channel::cancel(const Pending& pending) {
-  std::lock_guard lock(mutex_);
+void Channel::ask_to_cancel(uint64_t call_id) {
   const uint64_t runner_taken =
       response_header()->submissions_taken.load(std::memory_order_acquire);
-  if (pending.done.load() || submitted_ - runner_taken >= wire::kRingSlots) return;
+  if (broken() || submitted_ - runner_taken >= wire::kRingSlots) return;
   wire::Submission submission{};
   submission.opcode = wire::Opcode::kCancel;
-  submission.block_offset = pending.call_id;
+  submission.block_offset = call_id;
   auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
   std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
   request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
   if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
     ipc::ring_doorbell(doorbell_.get());
   }
+}
+
+void Channel::give_up(Pending& pending, pocket_status status) {
+  uint64_t call_id = 0;
+  {
+    std::lock_guard lock(mutex_);
+    drain();
+    if (pending.done.load(std::memory_order_acquire)) return;
+    call_id = pending.call_id;
+    pending_[call_id % wire::kRingSlots] = kAbandoned;
+    abandoned_.push_back({call_id, {}, {}});
+    ask_to_cancel(call_id);
+    pending.completion = {};
+    pending.completion.call_id = call_id;
+    pending.completion.status = status;
+    pending.given_up = true;
+    pending.done.store(true, std::memory_order_release);
+  }
+  wake_sleeper(call_id);
+}
+
+void Channel::wake_sleeper(uint64_t call_id) {
+  // The word that threads sleep on is the runner's, so it cannot be changed here, and one that is
+  // just falling asleep may miss a wake-up: it is woken until it is up.
+  while (true) {
+    {
+      std::lock_guard lock(mutex_);
+      if (std::find(sleepers_.begin(), sleepers_.end(), call_id) == sleepers_.end()) return;
+    }
+    ipc::futex_wake_all(&response_header()->completed_word);
+    const timespec moment{0, 20'000};
+    ::nanosleep(&moment, nullptr);
+  }
+}
+
+void Channel::free_after(uint64_t call_id, std::vector<Block> requests,
+                         std::vector<Block> responses) {
+  std::lock_guard lock(mutex_);
+  const auto found = std::find_if(abandoned_.begin(), abandoned_.end(),
+                                  [&](const Abandoned& entry) { return entry.call_id == call_id; });
+  if (found != abandoned_.end()) {
+    found->requests.insert(found->requests.end(), requests.begin(), requests.end());
+    found->responses.insert(found->responses.end(), responses.begin(), responses.end());
+    return;
+  }
+  for (const Block& block : requests) request_arena_.free(block);
+  for (const Block& block : responses) response_arena_.free(block);
+}
+
+void Channel::free_abandoned(uint64_t call_id) {
+  const auto found = std::find_if(abandoned_.begin(), abandoned_.end(),
+                                  [&](const Abandoned& entry) { return entry.call_id == call_id; });
+  if (found == abandoned_.end()) return;
+  for (const Block& block : found->requests) request_arena_.free(block);
+  for (const Block& block : found->responses) response_arena_.free(block);
+  abandoned_.erase(found);
 }
 
 uint32_t Channel::drain() {
@@ -198,9 +255,13 @@ uint32_t Channel::drain() {
     std::memcpy(&completion, &slots[taken % wire::kRingSlots], sizeof(completion));
     const auto slot = static_cast<uint32_t>(completion.call_id % wire::kRingSlots);
     Pending* pending = pending_[slot];
-    if (pending == nullptr || pending == kAbandoned || pending->call_id != completion.call_id) {
-      continue;  // the answer of a call that was given up
+    if (pending == kAbandoned) {  // now its memory and its slot can be used again
+      pending_[slot] = nullptr;
+      free_slots_.push_back(slot);
+      free_abandoned(completion.call_id);
+      continue;
     }
+    if (pending == nullptr || pending->call_id != completion.call_id) continue;
     pending_[slot] = nullptr;
     free_slots_.push_back(slot);
     pending->completion = completion;
@@ -268,7 +329,9 @@ bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
 bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   {
     std::lock_guard lock(mutex_);
-    request_header()->client_parked.store(++waiters_, std::memory_order_seq_cst);
+    sleepers_.push_back(pending.call_id);
+    request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
+                                          std::memory_order_seq_cst);
   }
   bool done = false;
   while (true) {
@@ -278,7 +341,9 @@ bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   }
   {
     std::lock_guard lock(mutex_);
-    request_header()->client_parked.store(--waiters_, std::memory_order_seq_cst);
+    sleepers_.erase(std::find(sleepers_.begin(), sleepers_.end(), pending.call_id));
+    request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
+                                          std::memory_order_seq_cst);
   }
   return done || look(pending);
 }
@@ -295,11 +360,6 @@ uint32_t Channel::poll() {
   const uint32_t count = drain();
   if (broken()) fail_all();
   return count;
-}
-
-void Channel::abandon(Pending& pending) {
-  std::lock_guard lock(mutex_);
-  if (!pending.done.load()) pending_[pending.call_id % wire::kRingSlots] = kAbandoned;
 }
 
 int Channel::notify_fd() {

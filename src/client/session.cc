@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -95,6 +96,23 @@ Result<void> Session::connect_now() {
   service_version_ = welcome->service_version;
   connection_.fetch_add(1);
   return ok_result();
+}
+
+int Session::event_fd() {
+  std::lock_guard lock(event_mutex_);
+  if (!event_.valid()) event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return event_.get();
+}
+
+void Session::signal_event() {
+  std::lock_guard lock(event_mutex_);
+  if (event_.valid()) ::eventfd_write(event_.get(), 1);
+}
+
+void Session::clear_event() {
+  std::lock_guard lock(event_mutex_);
+  eventfd_t count = 0;
+  if (event_.valid()) ::eventfd_read(event_.get(), &count);
 }
 
 Result<void> Session::check_process() const {

@@ -47,6 +47,11 @@ class Session {
   Result<void> check_process() const;
   /// Counts connections: what was opened under another number is gone.
   uint64_t connection() const { return connection_.load(); }
+  /// Becomes readable when something ends without the service: made at the first call, -1 when
+  /// there is no descriptor left.
+  int event_fd();
+  void signal_event();
+  void clear_event();
   const std::string& socket_path() const { return options_.socket_path; }
   const std::string& service_version() const { return service_version_; }
 
@@ -63,6 +68,8 @@ class Session {
   std::mutex mutex_;
   UniqueFd socket_;              // guarded by mutex_
   std::string service_version_;  // set while connecting
+  std::mutex event_mutex_;
+  UniqueFd event_;  // guarded by event_mutex_
 };
 
 /// Changes in a forked child; compare with the value remembered before.
