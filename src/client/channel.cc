@@ -59,7 +59,7 @@ Result<std::shared_ptr<Channel>> Channel::create(std::shared_ptr<Session> sessio
   const UniqueFd request = std::move(opened.fds[0]);
   const UniqueFd response = std::move(opened.fds[1]);
   std::shared_ptr<Channel> channel(new Channel(std::move(session), std::move(opened), wait_mode));
-  POCKET_RETURN_IF_ERROR(channel->map_region(request, request_bytes, response, response_bytes));
+  POCKET_RETURN_IF_ERROR(channel->map_region(0, request, request_bytes, response, response_bytes));
   const auto* header = channel->response_header();
   if (header->magic != wire::kResponseMagic || header->version != wire::kLayoutVersion) {
     return Error{POCKET_VERSION_MISMATCH, "the service lays channels out in another version"};
@@ -67,7 +67,7 @@ Result<std::shared_ptr<Channel>> Channel::create(std::shared_ptr<Session> sessio
   return channel;
 }
 
-Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes,
+Result<void> Channel::map_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
                                  const UniqueFd& response, uint64_t response_bytes) {
   POCKET_RETURN_IF_ERROR(ipc::verify_region(request.get(), request_bytes));
   POCKET_RETURN_IF_ERROR(ipc::verify_region(response.get(), response_bytes));
@@ -78,7 +78,11 @@ Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes
   // This mapping is the last writable one: not even the runner can write our requests.
   ::fcntl(request.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
   std::lock_guard lock(mutex_);
-  const uint32_t region = region_count_.load();
+  // A region before this one that never got here, or could not be mapped, has nothing to give.
+  for (uint32_t missing = region_count_.load(); missing < region; ++missing) {
+    request_arena_.add_region(0, 0);
+    response_arena_.add_region(0, 0);
+  }
   const uint64_t from = region == 0 ? wire::kArenaOffset : 0;
   requests_[region] = std::move(request_mapping);
   responses_[region] = std::move(response_mapping);
@@ -88,20 +92,26 @@ Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes
   return ok_result();
 }
 
+std::optional<Block> Channel::try_allocate(uint64_t bytes, bool request) {
+  std::lock_guard lock(mutex_);
+  return (request ? request_arena_ : response_arena_).allocate(bytes);
+}
+
 Result<Block> Channel::allocate(uint64_t bytes, bool request) {
+  if (auto block = try_allocate(bytes, request)) return *block;
+  // Twice what is asked for, up to a bound, so that a few such calls fit without growing again.
+  constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
+  const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
+  if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
+  std::lock_guard growing(grow_mutex_);
   for (int attempt = 0; attempt < 2; ++attempt) {
-    {
-      std::lock_guard lock(mutex_);
-      auto block = (request ? request_arena_ : response_arena_).allocate(bytes);
-      if (block) return *block;
-    }
-    // Twice what is asked for, up to a bound, so that a few such calls fit without growing again.
-    constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
-    const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
-    if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
+    // Another thread may have added memory meanwhile, or taken what was added.
+    if (auto block = try_allocate(bytes, request)) return *block;
     POCKET_RETURN_IF_ERROR(grow(request ? *wanted : 4096, request ? 4096 : *wanted));
   }
-  return Error{POCKET_RESOURCE_EXHAUSTED, "other calls took the shared memory that was added"};
+  if (auto block = try_allocate(bytes, request)) return *block;
+  return Error{POCKET_RESOURCE_EXHAUSTED,
+               "other calls took the shared memory that was added: run fewer at once"};
 }
 
 Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
@@ -114,13 +124,17 @@ Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
   }
   POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), kGrowthNs));
   const auto* grown = reply.message.body.AsGrown();
-  if (grown == nullptr || reply.fds.size() != 2) {
+  if (grown != nullptr && reply.lost_fds) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 "adding shared memory: this process has no descriptor left: close some files or "
+                 "raise its limit (`ulimit -n`)"};
+  }
+  if (grown == nullptr || reply.fds.size() != 2 || grown->region < region_count_.load() ||
+      grown->region >= wire::kMaxRegions) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than a region"};
   }
-  if (grown->region != region_count_.load()) {
-    return Error{POCKET_BUSY, "another thread adds memory at the same time: try again"};
-  }
-  return map_region(reply.fds[0], grown->request_bytes, reply.fds[1], grown->response_bytes);
+  return map_region(grown->region, reply.fds[0], grown->request_bytes, reply.fds[1],
+                    grown->response_bytes);
 }
 
 void Channel::free_request(const Block& block) {

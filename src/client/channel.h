@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/mapping.h"
@@ -87,9 +88,10 @@ class Channel {
   };
 
   Channel(std::shared_ptr<Session> session, OpenedChannel opened, pocket_wait_mode wait_mode);
-  Result<void> map_region(const UniqueFd& request, uint64_t request_bytes, const UniqueFd& response,
-                          uint64_t response_bytes);
+  Result<void> map_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
+                          const UniqueFd& response, uint64_t response_bytes);
   Result<Block> allocate(uint64_t bytes, bool request);
+  std::optional<Block> try_allocate(uint64_t bytes, bool request);
   Result<void> grow(uint64_t request_bytes, uint64_t response_bytes);
   uint32_t drain();                       // mutex_ held
   void fail_all();                        // mutex_ held
@@ -114,11 +116,12 @@ class Channel {
   const pocket_wait_mode wait_mode_;
   UniqueFd doorbell_;
   UniqueFd notify_;
-  // Constant once counted in region_count_.
+  // Constant once counted in region_count_. One that could not be mapped stays empty.
   std::array<Mapping, wire::kMaxRegions> requests_;
   std::array<Mapping, wire::kMaxRegions> responses_;
   std::atomic<uint32_t> region_count_{0};
 
+  std::mutex grow_mutex_;  // taken before mutex_: regions are added one after the other
   std::mutex mutex_;
   Arena request_arena_;             // guarded by mutex_
   Arena response_arena_;            // guarded by mutex_

@@ -148,7 +148,10 @@ Result<Packet> receive_with_flags(int socket, int flags) {
   packet.fds = take_descriptors(message);
   // An empty packet is never sent by this side and cannot be told from the end of the connection.
   if (size == 0) return receive_error(EPIPE);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  // Ancillary data is cut short for two reasons: too many descriptors, or none free on this side.
+  const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
+  packet.lost_fds = cut && packet.fds.size() < kMaxControlFds;
+  if ((message.msg_flags & MSG_TRUNC) != 0 || (cut && !packet.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "a control message was truncated: it is larger than " +
                                        std::to_string(kMaxControlBytes) +
                                        " bytes or carries more than " +
