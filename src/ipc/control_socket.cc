@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -127,9 +128,12 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
 
 Result<Packet> receive_with_flags(int socket, int flags) {
   ssize_t size = 0;
+  bool reset = false;
   do {
     size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags);
-  } while (size < 0 && errno == EINTR);
+    // A peer that closed with something unread shows as an error first; what it said before that is
+    // still there.
+  } while (size < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (size < 0) return receive_error(errno);
 
   Packet packet;
