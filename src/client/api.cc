@@ -168,6 +168,9 @@ int32_t pocket_session_fd(pocket_session* session, int* fd) {
   if (!session->epoll.valid()) {
     session->epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!session->epoll.valid()) return failed(pocket::errno_error("epoll_create1", errno));
+    epoll_event event{};
+    event.events = EPOLLIN;  // a cancelled call is answered without the runner
+    ::epoll_ctl(session->epoll.get(), EPOLL_CTL_ADD, session->session->event_fd(), &event);
     for (pocket_model* model : session->models) watch_model(*session, *model);
   }
   *fd = session->epoll.get();
@@ -178,6 +181,7 @@ int32_t pocket_session_poll(pocket_session* session, uint32_t* finished) {
   if (session == nullptr) return missing("session");
   if (auto good = session->session->check_process(); !good.ok()) return failed(good.error());
   std::lock_guard lock(session->mutex);
+  session->session->clear_event();
   uint32_t count = 0;
   for (pocket_model* model : session->models) {
     auto channel = model->model->current_channel();
@@ -396,7 +400,7 @@ int32_t pocket_handle_release(pocket_model* model, uint64_t handle) {
       return failed(sent.error());
     constexpr uint64_t kReleaseNs = 10 * pocket::kNanosecondsPerSecond;
     if (!(*channel)->wait(pending, pocket::deadline_after(kReleaseNs))) {
-      (*channel)->abandon(pending);
+      (*channel)->give_up(pending, POCKET_DEADLINE_EXCEEDED);
       return failed(Error{POCKET_DEADLINE_EXCEEDED, "the runner did not answer in time"});
     }
     if (pending.completion.status == POCKET_OK) return POCKET_OK;

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -129,9 +130,12 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
 
 Result<Packet> receive_with_flags(int socket, int flags) {
   ssize_t size = 0;
+  bool reset = false;
   do {
     size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags);
-  } while (size < 0 && errno == EINTR);
+    // A peer that closed with something unread shows as an error first; what it said before that is
+    // still there.
+  } while (size < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (size < 0) return receive_error(errno);
 
   Packet packet;
@@ -150,7 +154,10 @@ Result<Packet> receive_with_flags(int socket, int flags) {
   packet.fds = take_descriptors(message);
   // An empty packet is never sent by this side and cannot be told from the end of the connection.
   if (size == 0) return receive_error(EPIPE);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  // Ancillary data is cut short for two reasons: too many descriptors, or none free on this side.
+  const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
+  packet.lost_fds = cut && packet.fds.size() < kMaxControlFds;
+  if ((message.msg_flags & MSG_TRUNC) != 0 || (cut && !packet.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "a control message was truncated: it is larger than " +
                                        std::to_string(kMaxControlBytes) +
                                        " bytes or carries more than " +

@@ -51,13 +51,15 @@ bool Channel::take(wire::Submission& submission) {
     return false;
   }
   client_taken_ = client_taken;
-  // Each taken submission has its completion slot reserved: the ring can never overrun.
-  if (owed_ - client_taken_ >= wire::kRingSlots) return false;
   const auto* slots =
       reinterpret_cast<const wire::Submission*>(request_data(0, wire::kHeaderBytes));
   std::memcpy(&submission, &slots[taken_ % wire::kRingSlots], sizeof(submission));
   // The copy is made once: the compiler must not read the slot again later.
   std::atomic_signal_fence(std::memory_order_seq_cst);
+  // Each taken submission has its completion slot reserved: the ring can never overrun.
+  if (submission.opcode != wire::Opcode::kCancel && owed_ - client_taken_ >= wire::kRingSlots) {
+    return false;
+  }
   taken_ += 1;
   taken_hint_.store(taken_, std::memory_order_relaxed);
   if (submission.opcode != wire::Opcode::kCancel) {

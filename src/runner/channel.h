@@ -64,7 +64,8 @@ class Channel {
   Result<void> add_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
                           const UniqueFd& response, uint64_t response_bytes);
 
-  /// Copies the next submission out. False: none is waiting, or the channel takes no more now.
+  /// Copies the next submission out. False: none is waiting, or its answer would have no place
+  /// because the client has not taken earlier ones; a cancel needs none and is always taken.
   bool take(wire::Submission& submission);
   /// True when a submission may be waiting; a hint that costs one load.
   bool has_work() const;

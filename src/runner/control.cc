@@ -1,10 +1,13 @@
 #include "runner/control.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <fstream>
+#include <new>
+#include <system_error>
 
 #include "base/clock.h"
 
@@ -49,7 +52,7 @@ Control::~Control() {
   if (board_ != nullptr) board_->stop_watching();
   workers_->shut_down();
   for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
-  for (auto& loader : loaders_) loader.join();
+  for (auto& entry : background_) entry.thread.join();
 }
 
 template <typename Table>
@@ -84,6 +87,13 @@ Result<void> Control::run() {
       return std::move(packet).error();
     }
     POCKET_ASSIGN_OR_RETURN(Message message, wire::decode_message(packet->bytes));
+    if (packet->lost_fds) {
+      answer(message.id,
+             Error{POCKET_RESOURCE_EXHAUSTED,
+                   "the runner of the model has no descriptor left for another client: close "
+                   "some, or raise the limit of pocketd (`ulimit -n`)"});
+      continue;
+    }
     if (!handle(std::move(message), std::move(packet->fds))) return ok_result();
   }
 }
@@ -112,14 +122,42 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   return true;
 }
 
+void Control::in_background(uint64_t request, std::function<void()> work) {
+  for (auto entry = background_.begin(); entry != background_.end();) {
+    if (!entry->over.load()) {
+      ++entry;
+      continue;
+    }
+    entry->thread.join();
+    entry = background_.erase(entry);
+  }
+  BackgroundThread& entry = background_.emplace_back();
+  try {
+    entry.thread = std::thread([&entry, work = std::move(work)] {
+      work();
+      entry.over.store(true);
+    });
+  } catch (const std::system_error& error) {
+    background_.pop_back();
+    answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
+                          fmt::format("the runner cannot start a thread: {}", error.what())});
+  }
+}
+
 void Control::load(uint64_t request, control::RunnerLoadT load) {
-  // On a thread of its own: a load takes seconds, and other models of this runner go on meanwhile.
-  loaders_.emplace_back([this, request, load = std::move(load)] {
-    auto loaded = load_now(load);
-    if (loaded.ok()) {
-      send(request, std::move(loaded).value());
-    } else {
-      answer(request, std::move(loaded).error());
+  // A load takes seconds, and other models of this runner go on meanwhile.
+  auto wanted = std::make_shared<control::RunnerLoadT>(std::move(load));
+  in_background(request, [this, request, wanted] {
+    try {
+      auto loaded = load_now(*wanted);
+      if (loaded.ok()) {
+        send(request, std::move(loaded).value());
+      } else {
+        answer(request, std::move(loaded).error());
+      }
+    } catch (const std::bad_alloc&) {
+      answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
+                            "there is no memory left to load the model: unload another one"});
     }
   });
 }
@@ -159,10 +197,26 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
 }
 
 void Control::unload(uint64_t request, uint32_t id) {
-  std::lock_guard lock(models_mutex_);
-  const bool known = models_.erase(id) > 0;
-  answer(request, known ? ok_result()
-                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)}));
+  std::shared_ptr<RunnerModel> model;
+  {
+    std::lock_guard lock(models_mutex_);
+    const auto found = models_.find(id);
+    if (found != models_.end()) {
+      model = std::move(found->second);
+      models_.erase(found);
+    }
+  }
+  if (model == nullptr) {
+    answer(request, Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)});
+    return;
+  }
+  // An engine may take its time to let go, and other models of this runner go on meanwhile.
+  auto last = std::make_shared<std::shared_ptr<RunnerModel>>(std::move(model));
+  in_background(request, [this, request, last] {
+    last->reset();
+    ::malloc_trim(0);  // what it used goes back to the system
+    answer(request, ok_result());
+  });
 }
 
 std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {

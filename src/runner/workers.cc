@@ -136,7 +136,8 @@ void Workers::wake_another() {
 bool Workers::intake(const std::shared_ptr<Channel>& channel) {
   bool queued = false;
   wire::Submission submission;
-  for (int count = 0; count < kIntakeBurst && channel->take(submission); ++count) {
+  int count = 0;
+  for (; count < kIntakeBurst && channel->take(submission); ++count) {
     switch (submission.opcode) {
       case wire::Opcode::kCancel:
         cancel(*channel, submission.block_offset);
@@ -149,8 +150,11 @@ bool Workers::intake(const std::shared_ptr<Channel>& channel) {
         queued = true;
     }
   }
-  // More than a burst: the bell was answered, so it must be rung again for the rest.
-  if (channel->has_work() && !channel->closed()) ipc::ring_doorbell(channel->doorbell());
+  // More than a burst: the bell was answered, so it must be rung again for the rest. Not for what
+  // the channel would not take: a client that takes no answers would keep the workers busy.
+  if (count == kIntakeBurst && channel->has_work() && !channel->closed()) {
+    ipc::ring_doorbell(channel->doorbell());
+  }
   return queued;
 }
 
@@ -167,7 +171,11 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
     scheduler_.recycle(std::move(call));
     return;
   }
-  scheduler_.push(std::move(call));
+  // The channel may have gone meanwhile.
+  if (auto refused = scheduler_.push(std::move(call))) {
+    channel->calls.fetch_sub(1);
+    scheduler_.recycle(std::move(refused));
+  }
 }
 
 void Workers::cancel(Channel& channel, uint64_t call_id) {
