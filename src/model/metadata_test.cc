@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ipc/control_socket.h"
 #include "model/repository.h"
+#include "wire/control.h"
 
 namespace pocket::model {
 namespace {
@@ -76,8 +79,26 @@ TEST_F(MetadataTest, LabelsStayInTheModelsFolder) {
 
 TEST_F(MetadataTest, MissingAndLargeLabelsAreTold) {
   EXPECT_THAT(refusal("labels='gone.txt'\n", POCKET_NOT_FOUND), HasSubstr("gone.txt"));
-  write("cat/labels.txt", std::string(256 * 1024 + 1, 'x'));
-  refusal("labels='labels.txt'\n", POCKET_RESOURCE_EXHAUSTED);
+  write("cat/labels.txt", std::string(160 * 1024 + 1, 'x'));
+  EXPECT_THAT(refusal("labels='labels.txt'\n", POCKET_RESOURCE_EXHAUSTED),
+              HasSubstr("labels.txt' is larger than"));
+}
+
+TEST_F(MetadataTest, AllOfItFitsInOneControlMessage) {
+  std::string entries = "[metadata]\n";
+  for (int entry = 0; entry < 1000; ++entry) entries += fmt::format("k{:04}='{:0>80}'\n", entry, 7);
+  auto most = metadata(entries);
+  ASSERT_TRUE(most.ok()) << most.error().message;
+  wire::control::OpenedT opened;
+  for (const auto& [key, value] : *most) {
+    opened.metadata.push_back(std::make_unique<wire::control::OptionT>());
+    opened.metadata.back()->key = key;
+    opened.metadata.back()->value = value;
+  }
+  EXPECT_LT(wire::encode_message(1, std::move(opened)).size(), ipc::kMaxControlBytes);
+  write("cat/labels.txt", std::string(100 * 1024, 'x'));
+  EXPECT_THAT(refusal("labels='labels.txt'\n" + entries, POCKET_RESOURCE_EXHAUSTED),
+              HasSubstr("bytes of metadata"));
 }
 
 TEST_F(MetadataTest, ImageIsChecked) {
