@@ -15,9 +15,9 @@ namespace pocket::cli {
 
 /// What is measured; its rounds are gathered under it.
 struct Cell {
-  std::string app;
-  std::string mode;  // "pocket", "monolithic", or "engine": the most one process can do
-  std::string load;  // "closed", "burst", "cold"
+  std::string app = {};
+  std::string mode = {};  // "pocket", "monolithic", or "engine": the most one process can do
+  std::string load = {};  // "closed", "burst", "cold"
   std::string cpu_policy = "none";
   std::string mem_policy = "none";
   int clients = 1;
