@@ -444,6 +444,28 @@ TEST_F(BookTest, RecoveryOfABorrowerThatCannotShrinkWaits) {
   EXPECT_EQ(b.limit.amount, 256 * kMiB);
 }
 
+/// Found by the property test: looking at the file ends the last loan that kept the account.
+TEST_F(BookTest, AnAccountThatSettlesWhileItIsAddedStays) {
+  FakeLimit& a = cpu("a", 100'000);
+  FakeLimit& b = cpu("b", 50'000);
+  Loan loan = lend(account(a), account(b), 10'000);
+  bool dead = false;  // from the last write on, nothing of a can be read
+  driver_.fault = [&](FakeCall call, FakeLimit& limit) {
+    if (&limit != &a || (call == FakeCall::kRead && !dead)) return FakeFault{};
+    dead = true;
+    return FakeFault{call == FakeCall::kWrite ? FakeFault::kAfter : FakeFault::kBefore,
+                     POCKET_INTERNAL};
+  };
+  EXPECT_FALSE(loan.give_back().ok());
+  open();
+  driver_.fault = nullptr;
+  const AccountId again = account(a);
+  EXPECT_TRUE(book_->base(again).ok());
+  EXPECT_NE(account(cpu("c", 70'000)), again);
+  EXPECT_EQ(book_->retry_owed(), 0u);
+  EXPECT_EQ(a.limit.amount, 100'000);
+}
+
 TEST_F(BookTest, ReconcileRepairsALiveBook) {
   FakeLimit& a = cpu("a", 100'000);
   FakeLimit& b = cpu("b", 50'000);
