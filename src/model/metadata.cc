@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMostLabelBytes = 256 * 1024;  // it must fit in one control message
+constexpr uintmax_t kMostLabelBytes = 128 * 1024;  // it must fit in one control message
 
 Result<std::string> read_labels(const ModelSource& source) {
   const fs::path name = source.manifest.labels;
