@@ -160,8 +160,13 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   if (options.gate) wait_at_gate();
   step_ns = monotonic_ns();
   const uint64_t cpu_ns = processor_time_ns();
-  timing["calls_ms"] = timed_calls(*inference, options.load, options.inference.parallel);
+  CallTimes times = timed_calls(*inference, options.load, options.inference.parallel);
   timing["calls_took_ms"] = ms_since(step_ns);
+  timing["calls_ms"] = std::move(times.calls);
+  if (!times.queue.empty()) {
+    timing["queue_ms"] = std::move(times.queue);
+    timing["compute_ms"] = std::move(times.compute);
+  }
   timing["calls_cpu_ms"] = static_cast<double>(processor_time_ns() - cpu_ns) / 1e6;
   return {{"app", app.name},
           {"mode", kMode},
