@@ -176,7 +176,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
                  fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
                              loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
   }
-  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency);
+  auto model =
+      std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency, load.threads);
   if (load.warmup) {
     if (auto warmed = warm_up(*model); !warmed.ok()) {
       spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);

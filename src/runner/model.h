@@ -8,17 +8,20 @@
 
 #include "base/result.h"
 #include "engine/model.h"
+#include "runner/overlap.h"
 
 namespace pocket::runner {
 
 /// Shared by the channels that use it; the last of them and the table let it go. Any thread.
 class RunnerModel {
  public:
-  RunnerModel(uint32_t id, engine::Model model, uint32_t concurrency)
-      : id_(id), concurrency_(concurrency), model_(std::move(model)) {}
+  /// `threads`: how many all its runs together may keep busy.
+  RunnerModel(uint32_t id, engine::Model model, uint32_t concurrency, uint32_t threads = 1)
+      : id_(id), concurrency_(concurrency), threads_(threads), model_(std::move(model)) {}
 
   uint32_t id() const { return id_; }
   uint32_t concurrency() const { return concurrency_; }
+  uint32_t threads() const { return threads_; }
   const std::vector<engine::TensorInfo>& inputs() const { return model_.inputs(); }
   const std::vector<engine::TensorInfo>& outputs() const { return model_.outputs(); }
 
@@ -38,12 +41,15 @@ class RunnerModel {
   };
   Counters& counters() { return counters_; }
 
+  ModelTurns turns;  // guarded by the scheduler's lock
+
  private:
   Result<engine::Context> take_context();
   void change_running(int by);
 
   const uint32_t id_;
   const uint32_t concurrency_;
+  const uint32_t threads_;
   engine::Model model_;
   Counters counters_;
   std::atomic<int> running_{0};

@@ -13,8 +13,10 @@ namespace pocket::runner {
 class Overlap {
  public:
   /// May another call start while `running` of this model run and `waiting` wait, itself included?
-  /// `threads`: how many the model may use now.
-  bool may_start(uint32_t running, uint32_t waiting, uint32_t threads);
+  /// `threads`: how many the model may use now; `starts`: how many calls it has started.
+  bool may_start(uint32_t running, uint32_t waiting, uint32_t threads, uint64_t starts) const;
+  /// After this time a call that runs is no reason to wait any longer: it may never end.
+  uint64_t patience_ns() const;
   /// A call has ended that took `compute_ns`; `alone`: no other ran meanwhile, and it had several
   /// threads.
   void ended(uint64_t compute_ns, bool alone);
@@ -33,7 +35,15 @@ class Overlap {
   };
   Estimate alone_;
   Estimate shared_;
-  uint32_t choices_ = 0;
+};
+
+/// The calls of one model that wait and run. Guarded by the scheduler's lock.
+struct ModelTurns {
+  uint32_t waiting = 0;
+  uint32_t running = 0;
+  uint64_t starts = 0;      // calls started so far
+  uint64_t started_ns = 0;  // when the last of them did
+  Overlap overlap;
 };
 
 }  // namespace pocket::runner
