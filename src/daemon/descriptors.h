@@ -2,6 +2,8 @@
 // that the service itself never lacks one.
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.h"
 
 namespace pocket::daemon {
@@ -13,8 +15,8 @@ constexpr uint64_t kReservedDescriptors = 64;
 void raise_descriptor_limit();
 /// The soft limit (RLIMIT_NOFILE).
 uint64_t descriptor_limit();
-/// RESOURCE_EXHAUSTED when fewer than the reserve are left. `newest` is a descriptor that was just
+/// RESOURCE_EXHAUSTED when fewer than `reserve` are left. `newest` is a descriptor that was just
 /// made: the system gives out the lowest free number, so it tells how many are in use.
-Result<void> check_descriptors_left(int newest);
+Result<void> check_descriptors_left(int newest, uint64_t reserve = kReservedDescriptors);
 
 }  // namespace pocket::daemon

@@ -105,9 +105,11 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   } else if (const auto* unload_message = message.body.AsRunnerUnload()) {
     unload(request, unload_message->model);
   } else if (const auto* attach_message = message.body.AsRunnerAttach()) {
-    answer(request, attach(*attach_message, std::move(fds)));
+    const auto attached = attach(*attach_message, std::move(fds));
+    answer(request, attached);  // by now only what stays is still open
   } else if (const auto* grow_message = message.body.AsRunnerGrow()) {
-    answer(request, grow(*grow_message, std::move(fds)));
+    const auto grown = grow(*grow_message, std::move(fds));
+    answer(request, grown);
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
     detach(request, detach_message->channel);
   } else if (message.body.AsRunnerBoard() != nullptr) {
