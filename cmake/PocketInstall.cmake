@@ -27,15 +27,17 @@ install(FILES ${CMAKE_BINARY_DIR}/PocketConfig.cmake ${CMAKE_BINARY_DIR}/PocketC
 install(FILES ${CMAKE_BINARY_DIR}/pocket.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 # Written by the program itself, so that they cannot disagree with its options.
 install(CODE "
-  set(prefix \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
-  file(MAKE_DIRECTORY \"\${prefix}/share/man/man1\" \"\${prefix}/share/bash-completion/completions\"
-       \"\${prefix}/share/fish/vendor_completions.d\")
-  execute_process(COMMAND $<TARGET_FILE:pocket-cli> man
-                  OUTPUT_FILE \"\${prefix}/share/man/man1/pocket.1\" COMMAND_ERROR_IS_FATAL ANY)
-  execute_process(COMMAND $<TARGET_FILE:pocket-cli> completion bash
-                  OUTPUT_FILE \"\${prefix}/share/bash-completion/completions/pocket\"
+  set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
+  execute_process(COMMAND $<TARGET_FILE:pocket-cli> man --directory \"\${share}/man/man1\"
                   COMMAND_ERROR_IS_FATAL ANY)
-  execute_process(COMMAND $<TARGET_FILE:pocket-cli> completion fish
-                  OUTPUT_FILE \"\${prefix}/share/fish/vendor_completions.d/pocket.fish\"
-                  COMMAND_ERROR_IS_FATAL ANY)
+  foreach(place bash:bash-completion/completions/pocket zsh:zsh/site-functions/_pocket
+                fish:fish/vendor_completions.d/pocket.fish)
+    string(REPLACE \":\" \";\" place \"\${place}\")
+    list(GET place 0 shell)
+    list(GET place 1 file)
+    get_filename_component(folder \"\${share}/\${file}\" DIRECTORY)
+    file(MAKE_DIRECTORY \"\${folder}\")
+    execute_process(COMMAND $<TARGET_FILE:pocket-cli> completion \${shell}
+                    OUTPUT_FILE \"\${share}/\${file}\" COMMAND_ERROR_IS_FATAL ANY)
+  endforeach()
 ")

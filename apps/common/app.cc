@@ -5,14 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
-#include <thread>
 
 #include "base/clock.h"
+#include "common/load.h"
 #include "pocket/dtype.h"
 
 namespace pocket::apps {
@@ -24,13 +23,9 @@ struct Options {
   InferenceOptions inference;
   std::string input;
   std::string json_file;
-  int calls = 1;
-  int warm_up = 0;
-  double seconds = 0;
+  Load load;
   bool gate = false;
 };
-
-double ms_since(uint64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) / 1e6; }
 
 /// The folder `make models` fills, seen from the program; else the current folder's.
 std::string data_folder(const char* name) {
@@ -54,12 +49,19 @@ Options default_options(const AppDescription& app) {
 void add_options(CLI::App& parser, Options& options) {
   parser.add_option("--input", options.input, "Picture (JPEG, PNG, BMP, PPM)")
       ->capture_default_str();
-  parser.add_option("--calls", options.calls, "Calls, each timed")
+  parser.add_option("--calls", options.load.calls, "Calls, each timed")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  parser.add_option("--seconds", options.seconds, "Call for this long instead of --calls times")
+  parser
+      .add_option("--seconds", options.load.seconds, "Call for this long instead of --calls times")
       ->check(CLI::Range(0.0, 86400.0));
-  parser.add_option("--warm-up", options.warm_up, "Untimed calls after the first")
+  parser
+      .add_option("--rate", options.load.rate,
+                  "Open loop: so many calls a second at random moments (--seconds, --seed); times "
+                  "count from the moment a call was due")
+      ->check(CLI::Range(0.001, 1e6));
+  parser.add_option("--seed", options.load.seed, "Of the random moments")->capture_default_str();
+  parser.add_option("--warm-up", options.load.warm_up, "Untimed calls after the first")
       ->check(CLI::Range(0, 1'000'000));
   parser.add_option("--parallel", options.inference.parallel, "Calls at once, over one model")
       ->check(CLI::Range(1, 1024))
@@ -127,49 +129,11 @@ void preprocess(Inference& inference, Job& job) {
   }
 }
 
-size_t input_bytes(const Inference& inference) {
-  size_t bytes = pocket_dtype_size(inference.input_dtype());
-  for (const int64_t size : inference.input_shape()) bytes *= static_cast<size_t>(size);
-  return bytes;
-}
-
 void wait_at_gate() {
   std::puts("ready");
   std::fflush(stdout);
   std::string line;
   std::getline(std::cin, line);
-}
-
-std::vector<double> timed_calls(Inference& inference, const Options& options) {
-  std::vector<double> times;
-  const uint64_t start_ns = monotonic_ns();
-  while (options.seconds > 0 ? ms_since(start_ns) < options.seconds * 1e3
-                             : times.size() < static_cast<size_t>(options.calls)) {
-    const uint64_t call_ns = monotonic_ns();
-    inference.run();
-    times.push_back(ms_since(call_ns));
-  }
-  return times;
-}
-
-/// Several callers over one loaded model, each with the same picture; the times of all of them.
-std::vector<double> parallel_calls(Inference& first, const Options& options) {
-  const size_t bytes = input_bytes(first);
-  std::vector<std::unique_ptr<Inference>> others;
-  for (unsigned index = 1; index < options.inference.parallel; ++index) {
-    others.push_back(first.another());
-    std::memcpy(others.back()->input(), first.input(), bytes);
-    for (int call = 0; call < options.warm_up + 1; ++call) others.back()->run();
-  }
-  std::vector<std::vector<double>> times(others.size());
-  std::vector<std::jthread> threads;
-  for (size_t index = 0; index < others.size(); ++index) {
-    threads.emplace_back([&, index] { times[index] = timed_calls(*others[index], options); });
-  }
-  std::vector<double> all = timed_calls(first, options);
-  threads.clear();
-  for (const auto& part : times) all.insert(all.end(), part.begin(), part.end());
-  return all;
 }
 
 json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
@@ -192,12 +156,13 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   timing["start_to_first_ms"] = ms_since(start_ns);
   timing["first_answer_monotonic_ns"] = monotonic_ns();
   job.picture = {};
-  for (int call = 0; call < options.warm_up; ++call) inference->run();
+  for (int call = 0; call < options.load.warm_up; ++call) inference->run();
   if (options.gate) wait_at_gate();
   step_ns = monotonic_ns();
-  timing["calls_ms"] = options.inference.parallel > 1 ? parallel_calls(*inference, options)
-                                                      : timed_calls(*inference, options);
+  const uint64_t cpu_ns = processor_time_ns();
+  timing["calls_ms"] = timed_calls(*inference, options.load, options.inference.parallel);
   timing["calls_took_ms"] = ms_since(step_ns);
+  timing["calls_cpu_ms"] = static_cast<double>(processor_time_ns() - cpu_ns) / 1e6;
   return {{"app", app.name},
           {"mode", kMode},
           {"model", options.inference.model},
@@ -239,6 +204,10 @@ int run_app(const AppDescription& app, int argc, char** argv) {
       parser.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       return parser.exit(error) == 0 ? 0 : 2;
+    }
+    if (options.load.rate > 0 && options.load.seconds <= 0) {
+      std::fprintf(stderr, "%s: --rate needs --seconds, how long to call\n", app.name);
+      return 2;
     }
     write(app, options, run(app, options, start_ns));
     return 0;

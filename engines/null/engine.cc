@@ -175,6 +175,7 @@ constexpr pocket_engine_api kApi = {
     .destroy_context = destroy_context,
     .run = run,
     .expect_parallel_runs = nullptr,
+    .limit_threads = nullptr,
 };
 
 }  // namespace

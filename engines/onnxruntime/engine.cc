@@ -217,6 +217,7 @@ const pocket_engine_api* api() {
       .run = run,
       // Callers share one pool of threads, in which each works on its own call too.
       .expect_parallel_runs = nullptr,
+      .limit_threads = nullptr,
   };
   return &table;
 }

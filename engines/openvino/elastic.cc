@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <climits>
 #include <mutex>
 #include <semaphore>
 
@@ -13,6 +14,7 @@ namespace pocket::openvino_engine {
 namespace {
 
 std::atomic<int> slots{1};
+std::atomic<int> most{INT_MAX};  // threads that may compute
 
 /// Keeps TBB's workers from helping: each parked one sleeps in a task of its own, which costs
 /// nothing. (Limiting TBB's parallelism instead leaves a thread spinning.)
@@ -28,7 +30,8 @@ class Parking {
   void change(int by) {
     std::lock_guard lock(mutex_);
     calls_ += by;
-    const int helpers = std::max(slots.load() - std::max(calls_, 1), 0);
+    const int threads = std::min(slots.load(), most.load());
+    const int helpers = std::max(threads - std::max(calls_, 1), 0);
     const int target = std::max(workers_ - helpers, 0);
     for (; parked_ < target; ++parked_) arena_.enqueue([this] { wake_.acquire(); });
     for (; parked_ > target; --parked_) wake_.release();
@@ -64,6 +67,11 @@ void let_streams_use(uint32_t threads) {
 
 void running_calls_changed(uint32_t before, uint32_t now) {
   if (before != now) parking().change(static_cast<int>(now) - static_cast<int>(before));
+}
+
+void limit_threads(uint32_t threads) {
+  most.store(threads == 0 ? INT_MAX : static_cast<int>(threads));
+  parking().change(0);
 }
 
 }  // namespace pocket::openvino_engine

@@ -14,4 +14,9 @@ void let_streams_use(uint32_t threads);
 /// that are left for them sleep until fewer calls run. Cheap when nothing changes. Any thread.
 void running_calls_changed(uint32_t before, uint32_t now);
 
+/// At most this many threads of all models together compute from now on; 0: no bound. Takes effect
+/// in the middle of a run: a thread that is to rest does so when its present piece of work is done.
+/// Any thread.
+void limit_threads(uint32_t threads);
+
 }  // namespace pocket::openvino_engine

@@ -67,6 +67,8 @@ void expect_parallel_runs(pocket_engine_model* model, uint32_t runs) {
   running_calls_changed(model->running.exchange(runs), runs);
 }
 
+void limit_model_threads(pocket_engine_model*, uint32_t threads) { limit_threads(threads); }
+
 uint32_t input_count(const pocket_engine_model* model) {
   return static_cast<uint32_t>(model->model.inputs().size());
 }
@@ -220,6 +222,7 @@ const pocket_engine_api* api() {
       .destroy_context = destroy_context,
       .run = run,
       .expect_parallel_runs = expect_parallel_runs,
+      .limit_threads = limit_model_threads,
   };
   return &table;
 }

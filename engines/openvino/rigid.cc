@@ -5,5 +5,6 @@ namespace pocket::openvino_engine {
 
 void let_streams_use(uint32_t) {}
 void running_calls_changed(uint32_t, uint32_t) {}
+void limit_threads(uint32_t) {}
 
 }  // namespace pocket::openvino_engine

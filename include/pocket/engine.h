@@ -124,6 +124,11 @@ typedef struct pocket_engine_api {
   /* Tells the engine how many calls of the model run now, the one about to start among them (0:
    * none), so that it can divide its threads. Cheap; called before every run; may be NULL. */
   void (*expect_parallel_runs)(pocket_engine_model* model, uint32_t runs);
+
+  /* Tells the engine how many threads its runs may keep busy in total from now on, because the
+   * processor time they may use has changed (0: as many as it was loaded with). Takes effect at
+   * once where the engine can, also for a run under way; any thread; may be NULL. */
+  void (*limit_threads)(pocket_engine_model* model, uint32_t threads);
 } pocket_engine_api;
 
 typedef const pocket_engine_api* (*pocket_engine_entry_function)(uint32_t host_abi_version);

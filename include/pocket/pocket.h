@@ -47,6 +47,10 @@ typedef struct pocket_connect_options {
   uint64_t timeout_ns;     /* for connecting; 0: 10 s */
   int32_t wait_mode;       /* pocket_wait_mode */
   int32_t reconnect; /* 0: reconnect by itself when the service comes back (default); 1: never */
+  /* How this client's own budget follows its calls, e.g. "func,ratio,0.5" (docs/lending.md). NULL:
+   * POCKET_CPU_POLICY and POCKET_MEM_POLICY, else the service's default. */
+  const char* cpu_policy;
+  const char* mem_policy;
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {
@@ -120,7 +124,8 @@ POCKET_API const char* pocket_model_metadata_key(const pocket_model* model, uint
 
 /* --- call ---------------------------------------------------------------------------------- */
 POCKET_API int32_t pocket_call_create(pocket_model* model, pocket_call** call);
-/* Waits for a call in flight to end (after cancelling it), then gives its memory back. */
+/* Cancels a call in flight. Does not wait: memory that the runner may still write to is used again
+ * once the runner is done with it. */
 POCKET_API void pocket_call_destroy(pocket_call* call);
 /* Reserves room for an input in shared memory; write the values to tensor->data, row-major.
  * The room and its contents stay for later submissions until the input is set again. */
@@ -134,12 +139,15 @@ POCKET_API int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, 
 POCKET_API int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t handle);
 /* Keeps an output on the runner's side instead of sending it (keep = 1). */
 POCKET_API int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep);
-/* deadline_ns: from now; POCKET_FOREVER: none. Work that has not started by then is not run. */
+/* deadline_ns: from now; POCKET_FOREVER: none. Work that has not started by then is not run, and
+ * pocket_call_wait answers POCKET_DEADLINE_EXCEEDED from then on, also when the runner is stuck. */
 POCKET_API int32_t pocket_call_submit(pocket_call* call, uint64_t deadline_ns);
 /* Returns the call's own status once it is answered; POCKET_DEADLINE_EXCEEDED when timeout_ns
  * passed first (the call then stays in flight). */
 POCKET_API int32_t pocket_call_wait(pocket_call* call, uint64_t timeout_ns);
 POCKET_API int32_t pocket_call_done(const pocket_call* call); /* 1 when wait would not block */
+/* Any thread. Whoever waits for the call gets POCKET_CANCELLED at once, also when it runs already
+ * (what it computes is then thrown away); a call that still waits for its turn is not run. */
 POCKET_API int32_t pocket_call_cancel(pocket_call* call);
 POCKET_API int32_t pocket_call_output(pocket_call* call, uint32_t index, pocket_tensor* tensor);
 /* One element of a string output; *string is not NUL-terminated. */

@@ -102,6 +102,8 @@ struct ConnectOptions {
   uint64_t timeout_ns = 0;      /* 0: 10 s */
   pocket_wait_mode wait_mode = POCKET_WAIT_ADAPTIVE;
   bool reconnect = true;
+  std::string cpu_policy = {}; /* how this client's budget follows its calls; empty: from the */
+  std::string mem_policy = {}; /* environment, else the service's default (docs/lending.md) */
 };
 
 /* A connection to one service. Any thread. */
@@ -115,6 +117,8 @@ class Session {
     raw.timeout_ns = options.timeout_ns;
     raw.wait_mode = options.wait_mode;
     raw.reconnect = options.reconnect ? 0 : 1;
+    raw.cpu_policy = options.cpu_policy.empty() ? nullptr : options.cpu_policy.c_str();
+    raw.mem_policy = options.mem_policy.empty() ? nullptr : options.mem_policy.c_str();
     pocket_session* session = nullptr;
     throw_on_failure(pocket_connect(&raw, &session));
     handle_.reset(session);

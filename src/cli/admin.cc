@@ -57,6 +57,15 @@ Result<void> unload_model(client::Session& session, const std::string& name,
   return ok_result();
 }
 
+Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
+  control::GetLeasesT ask;
+  ask.reconcile = reconcile;
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(std::move(ask), kAnswerNs));
+  auto* leases = reply.message.body.AsLeases();
+  if (leases == nullptr) return unexpected();
+  return std::move(*leases);
+}
+
 Result<void> stop_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::StopServiceT{}, kAnswerNs));
   return ok_result();

@@ -55,6 +55,15 @@ Result<void> LocalService::add_null_model(const std::string& name, const std::st
   return ok_result();
 }
 
+Result<std::string> LocalService::write_config(const std::string& text) {
+  const std::string path = folder_ + "/pocketd.toml";
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  if (!out) return errno_error(fmt::format("writing {}", path), errno);
+  return path;
+}
+
 Result<void> LocalService::start(const std::vector<std::string>& more_arguments) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe", errno);

@@ -28,6 +28,8 @@ class LocalService {
 
   /// models/<name>/1/model.null with this text.
   Result<void> add_null_model(const std::string& name, const std::string& text);
+  /// A configuration file with this text, in the service's folder; its path.
+  Result<std::string> write_config(const std::string& text);
   /// Returns once the service is ready.
   Result<void> start(const std::vector<std::string>& more_arguments = {});
   /// Ends the service and waits for it; start() may follow.

@@ -132,7 +132,8 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
     pocket::client::SessionOptions wanted;
     auto result = std::make_unique<pocket_session>();
     if (options != nullptr) {
-      if (options->struct_size < sizeof(pocket_connect_options)) {
+      // The size of the first version: programs built against it are still served.
+      if (options->struct_size < offsetof(pocket_connect_options, cpu_policy)) {
         return failed(Error{POCKET_INVALID_ARGUMENT,
                             "pocket_connect_options.struct_size is not set to its size"});
       }
@@ -140,6 +141,10 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
       wanted.client_name = text(options->client_name);
       wanted.timeout_ns = options->timeout_ns;
       wanted.reconnect = options->reconnect == 0;
+      if (options->struct_size >= sizeof(pocket_connect_options)) {
+        wanted.cpu_policy = text(options->cpu_policy);
+        wanted.mem_policy = text(options->mem_policy);
+      }
       result->wait_mode = static_cast<pocket_wait_mode>(options->wait_mode);
     }
     auto connected = pocket::client::Session::connect(std::move(wanted));
@@ -163,6 +168,9 @@ int32_t pocket_session_fd(pocket_session* session, int* fd) {
   if (!session->epoll.valid()) {
     session->epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!session->epoll.valid()) return failed(pocket::errno_error("epoll_create1", errno));
+    epoll_event event{};
+    event.events = EPOLLIN;  // a cancelled call is answered without the runner
+    ::epoll_ctl(session->epoll.get(), EPOLL_CTL_ADD, session->session->event_fd(), &event);
     for (pocket_model* model : session->models) watch_model(*session, *model);
   }
   *fd = session->epoll.get();
@@ -173,6 +181,7 @@ int32_t pocket_session_poll(pocket_session* session, uint32_t* finished) {
   if (session == nullptr) return missing("session");
   if (auto good = session->session->check_process(); !good.ok()) return failed(good.error());
   std::lock_guard lock(session->mutex);
+  session->session->clear_event();
   uint32_t count = 0;
   for (pocket_model* model : session->models) {
     auto channel = model->model->current_channel();
@@ -391,7 +400,7 @@ int32_t pocket_handle_release(pocket_model* model, uint64_t handle) {
       return failed(sent.error());
     constexpr uint64_t kReleaseNs = 10 * pocket::kNanosecondsPerSecond;
     if (!(*channel)->wait(pending, pocket::deadline_after(kReleaseNs))) {
-      (*channel)->abandon(pending);
+      (*channel)->give_up(pending, POCKET_DEADLINE_EXCEEDED);
       return failed(Error{POCKET_DEADLINE_EXCEEDED, "the runner did not answer in time"});
     }
     if (pending.completion.status == POCKET_OK) return POCKET_OK;

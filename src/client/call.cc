@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -13,33 +14,6 @@ using wire::TensorRecord;
 
 constexpr uint64_t kErrorTextBytes = 1024;
 constexpr uint64_t kDynamicOutputBytes = 4096;  // first guess; grows to what an answer needs
-constexpr uint64_t kDestroyWaitNs = 5 * kNanosecondsPerSecond;
-
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string text;
-  for (int64_t size : shape) {
-    text += (text.empty() ? "" : ", ") + (size < 0 ? std::string("?") : std::to_string(size));
-  }
-  return "[" + text + "]";
-}
-
-Error invalid(std::string message) { return Error{POCKET_INVALID_ARGUMENT, std::move(message)}; }
-
-/// The same rules the runner has, told before anything is sent.
-Result<void> check_tensor(const wire::control::TensorInfoT& expected, int32_t dtype,
-                          std::span<const int64_t> shape) {
-  if (dtype != expected.dtype) {
-    return invalid("input '" + expected.name + "' must be " + pocket_dtype_name(expected.dtype) +
-                   ", " + pocket_dtype_name(dtype) + " was given");
-  }
-  bool fits = expected.rank < 0 || shape.size() == expected.shape.size();
-  for (size_t axis = 0; fits && expected.rank >= 0 && axis < shape.size(); ++axis) {
-    fits = expected.shape[axis] < 0 || expected.shape[axis] == shape[axis];
-  }
-  if (fits) return ok_result();
-  return invalid("input '" + expected.name + "' must have shape " + shape_text(expected.shape) +
-                 ", " + shape_text(shape) + " was given");
-}
 
 }  // namespace
 
@@ -54,14 +28,18 @@ Call::~Call() {
     new std::shared_ptr<Channel>(std::move(channel_));  // the parent's: left alone
     return;
   }
-  if (in_flight_ && !pending_.done.load()) {
-    channel_->cancel(pending_);
-    if (!channel_->wait(pending_, deadline_after(kDestroyWaitNs))) {
-      channel_->abandon(pending_);
-      return;  // the runner may still write there: the memory is not used again
-    }
+  if (in_flight_) {
+    channel_->give_up(pending_, POCKET_CANCELLED);
+    if (pending_.given_up) leave_memory_to_runner();
   }
   drop_memory();
+}
+
+void Call::leave_memory_to_runner() {
+  std::vector<Block> responses = {table_};
+  for (auto& output : outputs_) responses.push_back(std::exchange(output.block, Block{}));
+  channel_->free_after(pending_.call_id, {block_}, std::move(responses));
+  block_ = table_ = Block{};
 }
 
 void Call::drop_memory() {
@@ -83,119 +61,9 @@ Result<void> Call::ready_channel() {
   POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel());
   if (channel != channel_) {
     drop_memory();
+    std::lock_guard lock(channel_mutex_);
     channel_ = std::move(channel);
   }
-  return ok_result();
-}
-
-Result<void> Call::check_idle(const char* what) const {
-  POCKET_RETURN_IF_ERROR(model_.session().check_process());
-  if (!in_flight_) return ok_result();
-  return Error{POCKET_FAILED_PRECONDITION,
-               std::string(what) + ": the call is in flight; wait for it first"};
-}
-
-Result<void> Call::check_input(uint32_t index) const {
-  if (index < inputs_.size()) return ok_result();
-  return Error{POCKET_NOT_FOUND, "model '" + model_.name() + "' has " +
-                                     std::to_string(inputs_.size()) +
-                                     " inputs; there is no input " + std::to_string(index)};
-}
-
-Result<Block> Call::room_for_input(uint32_t index, uint64_t bytes) {
-  Input& input = inputs_[index];
-  if (input.block.bytes >= std::max<uint64_t>(bytes, 1)) return input.block;
-  channel_->free_request(input.block);
-  input.block = Block{};
-  input.set = false;
-  POCKET_ASSIGN_OR_RETURN(input.block, channel_->allocate_request(bytes));
-  return input.block;
-}
-
-Result<pocket_tensor> Call::set_input(uint32_t index, int32_t dtype,
-                                      std::span<const int64_t> shape) {
-  POCKET_RETURN_IF_ERROR(check_idle("setting an input"));
-  POCKET_RETURN_IF_ERROR(check_input(index));
-  if (dtype == POCKET_STRING)
-    return invalid("string inputs are set with pocket_call_input_strings");
-  POCKET_RETURN_IF_ERROR(check_tensor(model_.inputs()[index], dtype, shape));
-  const auto bytes = tensor_bytes(dtype, shape);
-  if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
-  Input& input = inputs_[index];
-  input.set = true;
-  input.record = TensorRecord{};
-  input.record.index = index;
-  input.record.dtype = dtype;
-  input.record.rank = static_cast<int32_t>(shape.size());
-  std::copy(shape.begin(), shape.end(), input.record.shape);
-  input.record.region = block.region;
-  input.record.offset = block.offset;
-  input.record.bytes = *bytes;
-  pocket_tensor tensor{};
-  tensor.dtype = dtype;
-  tensor.rank = input.record.rank;
-  std::copy(shape.begin(), shape.end(), tensor.shape);
-  tensor.data = channel_->request_data(block);
-  tensor.bytes = *bytes;
-  return tensor;
-}
-
-Result<void> Call::set_strings(uint32_t index, std::span<const int64_t> shape,
-                               const char* const* strings, const size_t* lengths) {
-  POCKET_RETURN_IF_ERROR(check_idle("setting an input"));
-  POCKET_RETURN_IF_ERROR(check_input(index));
-  POCKET_RETURN_IF_ERROR(check_tensor(model_.inputs()[index], POCKET_STRING, shape));
-  const auto count = element_count(shape);
-  auto bytes = count ? checked_multiply(*count + 1, sizeof(uint64_t)) : std::nullopt;
-  for (uint64_t element = 0; bytes && element < *count; ++element) {
-    bytes = checked_add(*bytes, lengths[element]);
-  }
-  if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
-  auto* offsets = reinterpret_cast<uint64_t*>(channel_->request_data(block));
-  auto* text = reinterpret_cast<char*>(offsets + *count + 1);
-  uint64_t offset = 0;
-  offsets[0] = 0;
-  for (uint64_t element = 0; element < *count; ++element) {
-    std::memcpy(text + offset, strings[element], lengths[element]);
-    offset += lengths[element];
-    offsets[element + 1] = offset;
-  }
-  Input& input = inputs_[index];
-  input.set = true;
-  input.record = TensorRecord{};
-  input.record.index = index;
-  input.record.dtype = POCKET_STRING;
-  input.record.rank = static_cast<int32_t>(shape.size());
-  std::copy(shape.begin(), shape.end(), input.record.shape);
-  input.record.region = block.region;
-  input.record.offset = block.offset;
-  input.record.bytes = *bytes;
-  return ok_result();
-}
-
-Result<void> Call::set_input_handle(uint32_t index, uint64_t handle) {
-  POCKET_RETURN_IF_ERROR(check_idle("setting an input"));
-  POCKET_RETURN_IF_ERROR(check_input(index));
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  Input& input = inputs_[index];
-  input.set = true;
-  input.record = TensorRecord{};
-  input.record.index = index;
-  input.record.flags = wire::kTensorByHandle;
-  input.record.handle = handle;
-  return ok_result();
-}
-
-Result<void> Call::keep_output(uint32_t index, bool keep) {
-  POCKET_RETURN_IF_ERROR(check_idle("choosing an output"));
-  if (index >= outputs_.size()) {
-    return Error{POCKET_NOT_FOUND, "the model has no output " + std::to_string(index)};
-  }
-  outputs_[index].keep = keep;
   return ok_result();
 }
 
@@ -263,9 +131,16 @@ Result<void> Call::submit(uint64_t deadline_ns) {
   }
   for (uint32_t index = 0; index < inputs_.size(); ++index) {
     if (!inputs_[index].set) {
-      return invalid("input '" + model_.inputs()[index].name + "' is not set");
+      return Error{POCKET_INVALID_ARGUMENT,
+                   "input '" + model_.inputs()[index].name + "' is not set"};
     }
   }
+  cancelled_.store(false);
+  deadline_ns_ = deadline_ns;
+  return submit_again();
+}
+
+Result<void> Call::submit_again() {
   POCKET_RETURN_IF_ERROR(reserve());
   write_block();
   wire::Submission submission{};
@@ -274,13 +149,11 @@ Result<void> Call::submit(uint64_t deadline_ns) {
   submission.block_offset = block_.offset;
   submission.block_bytes = static_cast<uint32_t>(
       sizeof(wire::CallBlock) + (inputs_.size() + outputs_.size()) * sizeof(TensorRecord));
-  submission.deadline_ns = deadline_ns;
+  submission.deadline_ns = deadline_ns_;
   submission.table_region = table_.region;
   submission.table_offset = table_.offset;
   submission.table_bytes = static_cast<uint32_t>(table_.bytes);
-  deadline_ns_ = deadline_ns;
   answered_ = false;
-  cancelled_.store(false);
   POCKET_RETURN_IF_ERROR(channel_->submit(submission, pending_));
   in_flight_ = true;
   return ok_result();
@@ -293,7 +166,10 @@ Result<void> Call::make_more_room() {
     POCKET_ASSIGN_OR_RETURN(const TensorRecord record, answered_record(index));
     POCKET_RETURN_IF_ERROR(reserve_output(index, std::max<uint64_t>(record.bytes, 1)));
   }
-  return submit(deadline_ns_);
+  POCKET_RETURN_IF_ERROR(submit_again());
+  // A cancel() that came between the two submissions found nothing to cancel.
+  if (cancelled_.load()) channel_->give_up(pending_, POCKET_CANCELLED);
+  return ok_result();
 }
 
 Result<void> Call::wait(uint64_t deadline_ns) {
@@ -302,12 +178,17 @@ Result<void> Call::wait(uint64_t deadline_ns) {
     return Error{POCKET_FAILED_PRECONDITION, "waiting: the call was not submitted"};
   }
   while (in_flight_) {
-    if (!channel_->wait(pending_, deadline_ns)) {
-      return Error{POCKET_DEADLINE_EXCEEDED,
-                   "the answer did not come in time; the call is still in flight"};
+    if (!channel_->wait(pending_, std::min(deadline_ns, deadline_ns_))) {
+      if (deadline_ns < deadline_ns_ && monotonic_ns() < deadline_ns_) {
+        return Error{POCKET_DEADLINE_EXCEEDED,
+                     "the answer did not come in time; the call is still in flight: wait again or "
+                     "cancel it"};
+      }
+      channel_->give_up(pending_, POCKET_DEADLINE_EXCEEDED);
     }
     in_flight_ = false;
     answered_ = true;
+    if (pending_.given_up) leave_memory_to_runner();
     if (pending_.completion.status == POCKET_OUTPUT_TOO_SMALL && !cancelled_.load()) {
       POCKET_RETURN_IF_ERROR(make_more_room());
     }
@@ -318,7 +199,9 @@ Result<void> Call::wait(uint64_t deadline_ns) {
 bool Call::done() {
   if (!in_flight_) return true;
   channel_->poll();
-  if (!pending_.done.load()) return false;
+  // Waiting for a call whose deadline has passed does not block.
+  if (!pending_.done.load()) return deadline_ns_ != kForever && monotonic_ns() >= deadline_ns_;
+  if (pending_.given_up) return true;
   // An answer that did not fit is asked for again; the call is not done then.
   if (pending_.completion.status != POCKET_OUTPUT_TOO_SMALL || cancelled_.load()) return true;
   in_flight_ = false;
@@ -329,7 +212,14 @@ bool Call::done() {
 Result<void> Call::cancel() {
   POCKET_RETURN_IF_ERROR(model_.session().check_process());
   cancelled_.store(true);
-  channel_->cancel(pending_);
+  std::shared_ptr<Channel> channel;
+  {
+    std::lock_guard lock(channel_mutex_);
+    channel = channel_;
+  }
+  // Its owner may be gone as soon as it is answered: nothing of the call is used after this.
+  channel->give_up(pending_, POCKET_CANCELLED);
+  channel->session().signal_event();
   return ok_result();
 }
 
@@ -340,7 +230,11 @@ Result<void> Call::result() {
   auto code = static_cast<pocket_status>(completion.status);
   std::string message;
   const uint64_t bytes = std::min<uint64_t>(completion.table_bytes, table_.bytes);
-  if (bytes > 0 && channel_->has_response(table_.region, table_.offset, bytes)) {
+  if (code == POCKET_DEADLINE_EXCEEDED && pending_.given_up) {
+    message =
+        "the deadline passed before the answer came; the call is given up: allow more time, or "
+        "send less at once";
+  } else if (bytes > 0 && channel_->has_response(table_.region, table_.offset, bytes)) {
     message.assign(
         reinterpret_cast<const char*>(channel_->response_data(table_.region, table_.offset)),
         bytes);

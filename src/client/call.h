@@ -1,8 +1,10 @@
 // A reusable slot for running a model: its tensors in shared memory, and its answer.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,10 +29,13 @@ class Call {
   Result<void> set_input_handle(uint32_t index, uint64_t handle);
   Result<void> keep_output(uint32_t index, bool keep);
 
+  /// `deadline_ns` (CLOCK_MONOTONIC): from then on the call is answered with DEADLINE_EXCEEDED,
+  /// whether the runner has started it or not.
   Result<void> submit(uint64_t deadline_ns);
   /// The call's own result; DEADLINE_EXCEEDED when `deadline_ns` came first.
   Result<void> wait(uint64_t deadline_ns);
   bool done();
+  /// Any thread. The call is answered with CANCELLED at once, also when it runs already.
   Result<void> cancel();
 
   Result<pocket_tensor> output(uint32_t index);
@@ -49,18 +54,21 @@ class Call {
   };
   Result<void> ready_channel();  // the channel to use; drops what lay in a broken one
   void drop_memory();
+  void leave_memory_to_runner();  // what the runner may still write of a call that was given up
   Result<void> check_idle(const char* what) const;
   Result<void> check_input(uint32_t index) const;
   Result<Block> room_for_input(uint32_t index, uint64_t bytes);
   Result<void> reserve();
   Result<void> reserve_output(uint32_t index, uint64_t bytes);
   void write_block();
+  Result<void> submit_again();
   Result<void> make_more_room();
   Result<void> result();
   Result<wire::TensorRecord> answered_record(uint32_t index);
 
   Model& model_;
-  std::shared_ptr<Channel> channel_;
+  std::mutex channel_mutex_;          // only for cancel(), which runs beside the owner
+  std::shared_ptr<Channel> channel_;  // changed by the owner, under channel_mutex_
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;
   Block block_;  // of the CallBlock

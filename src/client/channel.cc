@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -21,7 +22,7 @@ constexpr uint64_t kGrowthNs = kControlNs;
 // Spinning pays only where the answer comes sooner than a sleep and a wake-up would take.
 constexpr uint64_t kSpinServiceNs = 30'000;
 constexpr uint64_t kSpinLimitNs = 100'000;
-// The slot of an answer that nobody waits for any more.
+// The slot of a call that was given up; free again once the runner has answered it.
 Pending* const kAbandoned = reinterpret_cast<Pending*>(alignof(Pending));
 
 void pause_processor() {
@@ -58,7 +59,7 @@ Result<std::shared_ptr<Channel>> Channel::create(std::shared_ptr<Session> sessio
   const UniqueFd request = std::move(opened.fds[0]);
   const UniqueFd response = std::move(opened.fds[1]);
   std::shared_ptr<Channel> channel(new Channel(std::move(session), std::move(opened), wait_mode));
-  POCKET_RETURN_IF_ERROR(channel->map_region(request, request_bytes, response, response_bytes));
+  POCKET_RETURN_IF_ERROR(channel->map_region(0, request, request_bytes, response, response_bytes));
   const auto* header = channel->response_header();
   if (header->magic != wire::kResponseMagic || header->version != wire::kLayoutVersion) {
     return Error{POCKET_VERSION_MISMATCH, "the service lays channels out in another version"};
@@ -66,7 +67,7 @@ Result<std::shared_ptr<Channel>> Channel::create(std::shared_ptr<Session> sessio
   return channel;
 }
 
-Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes,
+Result<void> Channel::map_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
                                  const UniqueFd& response, uint64_t response_bytes) {
   POCKET_RETURN_IF_ERROR(ipc::verify_region(request.get(), request_bytes));
   POCKET_RETURN_IF_ERROR(ipc::verify_region(response.get(), response_bytes));
@@ -77,7 +78,11 @@ Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes
   // This mapping is the last writable one: not even the runner can write our requests.
   ::fcntl(request.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
   std::lock_guard lock(mutex_);
-  const uint32_t region = region_count_.load();
+  // A region before this one that never got here, or could not be mapped, has nothing to give.
+  for (uint32_t missing = region_count_.load(); missing < region; ++missing) {
+    request_arena_.add_region(0, 0);
+    response_arena_.add_region(0, 0);
+  }
   const uint64_t from = region == 0 ? wire::kArenaOffset : 0;
   requests_[region] = std::move(request_mapping);
   responses_[region] = std::move(response_mapping);
@@ -87,20 +92,26 @@ Result<void> Channel::map_region(const UniqueFd& request, uint64_t request_bytes
   return ok_result();
 }
 
+std::optional<Block> Channel::try_allocate(uint64_t bytes, bool request) {
+  std::lock_guard lock(mutex_);
+  return (request ? request_arena_ : response_arena_).allocate(bytes);
+}
+
 Result<Block> Channel::allocate(uint64_t bytes, bool request) {
+  if (auto block = try_allocate(bytes, request)) return *block;
+  // Twice what is asked for, up to a bound, so that a few such calls fit without growing again.
+  constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
+  const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
+  if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
+  std::lock_guard growing(grow_mutex_);
   for (int attempt = 0; attempt < 2; ++attempt) {
-    {
-      std::lock_guard lock(mutex_);
-      auto block = (request ? request_arena_ : response_arena_).allocate(bytes);
-      if (block) return *block;
-    }
-    // Twice what is asked for, up to a bound, so that a few such calls fit without growing again.
-    constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
-    const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
-    if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
+    // Another thread may have added memory meanwhile, or taken what was added.
+    if (auto block = try_allocate(bytes, request)) return *block;
     POCKET_RETURN_IF_ERROR(grow(request ? *wanted : 4096, request ? 4096 : *wanted));
   }
-  return Error{POCKET_RESOURCE_EXHAUSTED, "other calls took the shared memory that was added"};
+  if (auto block = try_allocate(bytes, request)) return *block;
+  return Error{POCKET_RESOURCE_EXHAUSTED,
+               "other calls took the shared memory that was added: run fewer at once"};
 }
 
 Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
@@ -113,13 +124,17 @@ Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
   }
   POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), kGrowthNs));
   const auto* grown = reply.message.body.AsGrown();
-  if (grown == nullptr || reply.fds.size() != 2) {
+  if (grown != nullptr && reply.lost_fds) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 "adding shared memory: this process has no descriptor left: close some files or "
+                 "raise its limit (`ulimit -n`)"};
+  }
+  if (grown == nullptr || reply.fds.size() != 2 || grown->region < region_count_.load() ||
+      grown->region >= wire::kMaxRegions) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than a region"};
   }
-  if (grown->region != region_count_.load()) {
-    return Error{POCKET_BUSY, "another thread adds memory at the same time: try again"};
-  }
-  return map_region(reply.fds[0], grown->request_bytes, reply.fds[1], grown->response_bytes);
+  return map_region(grown->region, reply.fds[0], grown->request_bytes, reply.fds[1],
+                    grown->response_bytes);
 }
 
 void Channel::free_request(const Block& block) {
@@ -157,6 +172,7 @@ Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
     free_slots_.pop_back();
     submission.call_id = ++sequence_ * wire::kRingSlots + slot;
     pending.call_id = submission.call_id;
+    pending.given_up = false;
     pending.done.store(false, std::memory_order_relaxed);
     pending_[slot] = &pending;
     auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
@@ -170,20 +186,75 @@ Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
   return ok_result();
 }
 
-void Channel::cancel(const Pending& pending) {
-  std::lock_guard lock(mutex_);
+void Channel::ask_to_cancel(uint64_t call_id) {
   const uint64_t runner_taken =
       response_header()->submissions_taken.load(std::memory_order_acquire);
-  if (pending.done.load() || submitted_ - runner_taken >= wire::kRingSlots) return;
+  if (broken() || submitted_ - runner_taken >= wire::kRingSlots) return;
   wire::Submission submission{};
   submission.opcode = wire::Opcode::kCancel;
-  submission.block_offset = pending.call_id;
+  submission.block_offset = call_id;
   auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
   std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
   request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
   if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
     ipc::ring_doorbell(doorbell_.get());
   }
+}
+
+void Channel::give_up(Pending& pending, pocket_status status) {
+  uint64_t call_id = 0;
+  {
+    std::lock_guard lock(mutex_);
+    drain();
+    if (pending.done.load(std::memory_order_acquire)) return;
+    call_id = pending.call_id;
+    pending_[call_id % wire::kRingSlots] = kAbandoned;
+    abandoned_.push_back({call_id, {}, {}});
+    ask_to_cancel(call_id);
+    pending.completion = {};
+    pending.completion.call_id = call_id;
+    pending.completion.status = status;
+    pending.given_up = true;
+    pending.done.store(true, std::memory_order_release);
+  }
+  wake_sleeper(call_id);
+}
+
+void Channel::wake_sleeper(uint64_t call_id) {
+  // The word that threads sleep on is the runner's, so it cannot be changed here, and one that is
+  // just falling asleep may miss a wake-up: it is woken until it is up.
+  while (true) {
+    {
+      std::lock_guard lock(mutex_);
+      if (std::find(sleepers_.begin(), sleepers_.end(), call_id) == sleepers_.end()) return;
+    }
+    ipc::futex_wake_all(&response_header()->completed_word);
+    const timespec moment{0, 20'000};
+    ::nanosleep(&moment, nullptr);
+  }
+}
+
+void Channel::free_after(uint64_t call_id, std::vector<Block> requests,
+                         std::vector<Block> responses) {
+  std::lock_guard lock(mutex_);
+  const auto found = std::find_if(abandoned_.begin(), abandoned_.end(),
+                                  [&](const Abandoned& entry) { return entry.call_id == call_id; });
+  if (found != abandoned_.end()) {
+    found->requests.insert(found->requests.end(), requests.begin(), requests.end());
+    found->responses.insert(found->responses.end(), responses.begin(), responses.end());
+    return;
+  }
+  for (const Block& block : requests) request_arena_.free(block);
+  for (const Block& block : responses) response_arena_.free(block);
+}
+
+void Channel::free_abandoned(uint64_t call_id) {
+  const auto found = std::find_if(abandoned_.begin(), abandoned_.end(),
+                                  [&](const Abandoned& entry) { return entry.call_id == call_id; });
+  if (found == abandoned_.end()) return;
+  for (const Block& block : found->requests) request_arena_.free(block);
+  for (const Block& block : found->responses) response_arena_.free(block);
+  abandoned_.erase(found);
 }
 
 uint32_t Channel::drain() {
@@ -198,9 +269,13 @@ uint32_t Channel::drain() {
     std::memcpy(&completion, &slots[taken % wire::kRingSlots], sizeof(completion));
     const auto slot = static_cast<uint32_t>(completion.call_id % wire::kRingSlots);
     Pending* pending = pending_[slot];
-    if (pending == nullptr || pending == kAbandoned || pending->call_id != completion.call_id) {
-      continue;  // the answer of a call that was given up
+    if (pending == kAbandoned) {  // now its memory and its slot can be used again
+      pending_[slot] = nullptr;
+      free_slots_.push_back(slot);
+      free_abandoned(completion.call_id);
+      continue;
     }
+    if (pending == nullptr || pending->call_id != completion.call_id) continue;
     pending_[slot] = nullptr;
     free_slots_.push_back(slot);
     pending->completion = completion;
@@ -268,7 +343,9 @@ bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
 bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   {
     std::lock_guard lock(mutex_);
-    request_header()->client_parked.store(++waiters_, std::memory_order_seq_cst);
+    sleepers_.push_back(pending.call_id);
+    request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
+                                          std::memory_order_seq_cst);
   }
   bool done = false;
   while (true) {
@@ -278,7 +355,9 @@ bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   }
   {
     std::lock_guard lock(mutex_);
-    request_header()->client_parked.store(--waiters_, std::memory_order_seq_cst);
+    sleepers_.erase(std::find(sleepers_.begin(), sleepers_.end(), pending.call_id));
+    request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
+                                          std::memory_order_seq_cst);
   }
   return done || look(pending);
 }
@@ -295,11 +374,6 @@ uint32_t Channel::poll() {
   const uint32_t count = drain();
   if (broken()) fail_all();
   return count;
-}
-
-void Channel::abandon(Pending& pending) {
-  std::lock_guard lock(mutex_);
-  if (!pending.done.load()) pending_[pending.call_id % wire::kRingSlots] = kAbandoned;
 }
 
 int Channel::notify_fd() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/mapping.h"
@@ -22,6 +23,7 @@ namespace pocket::client {
 struct Pending {
   std::atomic<bool> done{true};
   wire::Completion completion{};  // valid once done
+  bool given_up = false;          // valid once done: answered here, not by the runner
   uint64_t call_id = 0;
 };
 
@@ -56,31 +58,46 @@ class Channel {
 
   /// Publishes a submission (its call_id is set here). BUSY: too many in flight.
   Result<void> submit(wire::Submission submission, Pending& pending);
-  /// Asks the runner not to run a submission that still waits.
-  void cancel(const Pending& pending);
+  /// Answers a submission here and now with `status`, whatever the runner still does: whoever waits
+  /// for it wakes up, and the runner is asked not to start it. Nothing happens when it is answered
+  /// already. Once this has answered, `pending` is not touched any more.
+  void give_up(Pending& pending, pocket_status status);
+  /// Gives back memory that a submission used: at once when the runner has answered it, else when
+  /// it does, because until then the runner may write there.
+  void free_after(uint64_t call_id, std::vector<Block> requests, std::vector<Block> responses);
   /// Waits until the answer is here, the channel breaks, or the deadline (false) passes.
   bool wait(Pending& pending, uint64_t deadline_ns);
   /// Takes in what has been answered; returns how many.
   uint32_t poll();
-  /// Gives up on an answer: its slot is never used again. For a call that is destroyed unanswered.
-  void abandon(Pending& pending);
 
   bool broken() const;
   uint32_t id() const { return id_; }
   uint64_t connection() const { return connection_; }
+  Session& session() const { return *session_; }
 
   /// From now on answers also make this descriptor readable.
   int notify_fd();
   void clear_notify();
 
  private:
+  /// A submission that was given up and that the runner has not answered yet, with its memory.
+  struct Abandoned {
+    uint64_t call_id;
+    std::vector<Block> requests;
+    std::vector<Block> responses;
+  };
+
   Channel(std::shared_ptr<Session> session, OpenedChannel opened, pocket_wait_mode wait_mode);
-  Result<void> map_region(const UniqueFd& request, uint64_t request_bytes, const UniqueFd& response,
-                          uint64_t response_bytes);
+  Result<void> map_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
+                          const UniqueFd& response, uint64_t response_bytes);
   Result<Block> allocate(uint64_t bytes, bool request);
+  std::optional<Block> try_allocate(uint64_t bytes, bool request);
   Result<void> grow(uint64_t request_bytes, uint64_t response_bytes);
-  uint32_t drain();  // mutex_ held
-  void fail_all();   // mutex_ held
+  uint32_t drain();                       // mutex_ held
+  void fail_all();                        // mutex_ held
+  void ask_to_cancel(uint64_t call_id);   // mutex_ held
+  void free_abandoned(uint64_t call_id);  // mutex_ held
+  void wake_sleeper(uint64_t call_id);
   bool should_spin() const;
   bool spin(const Pending& pending, uint64_t deadline_ns);
   bool park(Pending& pending, uint64_t deadline_ns);
@@ -99,20 +116,22 @@ class Channel {
   const pocket_wait_mode wait_mode_;
   UniqueFd doorbell_;
   UniqueFd notify_;
-  // Constant once counted in region_count_.
+  // Constant once counted in region_count_. One that could not be mapped stays empty.
   std::array<Mapping, wire::kMaxRegions> requests_;
   std::array<Mapping, wire::kMaxRegions> responses_;
   std::atomic<uint32_t> region_count_{0};
 
+  std::mutex grow_mutex_;  // taken before mutex_: regions are added one after the other
   std::mutex mutex_;
   Arena request_arena_;             // guarded by mutex_
   Arena response_arena_;            // guarded by mutex_
   uint64_t submitted_ = 0;          // guarded by mutex_
   uint64_t sequence_ = 0;           // guarded by mutex_
-  uint32_t waiters_ = 0;            // guarded by mutex_: threads that are parked
+  std::vector<uint64_t> sleepers_;  // guarded by mutex_: the calls whose threads are parked
   std::atomic<uint64_t> taken_{0};  // written under mutex_: completions copied out
   std::array<Pending*, wire::kRingSlots> pending_{};  // guarded by mutex_
   std::vector<uint32_t> free_slots_;                  // guarded by mutex_
+  std::vector<Abandoned> abandoned_;                  // guarded by mutex_
   std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
 };
 

@@ -34,9 +34,23 @@ Result<void> Model::open_channel() {
   wanted.engine = options_.engine;
   POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), options_.timeout_ns));
   auto* opened = reply.message.body.AsOpened();
-  if (opened == nullptr || reply.fds.size() != 4) {
+  if (opened == nullptr || (reply.fds.size() != 4 && !reply.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than an open model"};
   }
+  auto used = use_channel(*opened, std::move(reply));
+  // What cannot be used here must not stay open there.
+  if (!used.ok()) session_->close_channel(opened->channel);
+  return used;
+}
+
+Result<void> Model::use_channel(control::OpenedT& answer, Reply reply) {
+  if (reply.lost_fds) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 "opening model '" + options_.name +
+                     "': this process has no descriptor left: close some files or raise its limit "
+                     "(`ulimit -n`)"};
+  }
+  control::OpenedT* opened = &answer;
   OpenedChannel parts;
   parts.id = opened->channel;
   parts.connection = session_->connection();
@@ -50,8 +64,11 @@ Result<void> Model::open_channel() {
                  "model '" + name_ + "' came back with other inputs or outputs: open it again"};
   }
   const bool first = channel_ == nullptr;
-  POCKET_ASSIGN_OR_RETURN(channel_,
-                          Channel::create(session_, std::move(parts), options_.wait_mode));
+  auto channel = Channel::create(session_, std::move(parts), options_.wait_mode);
+  if (!channel.ok()) {
+    return std::move(channel).error().with_context("opening model '" + options_.name + "'");
+  }
+  channel_ = std::move(channel).value();
   if (notify_) channel_->notify_fd();
   if (!first) return ok_result();  // the description stays: other threads read it
   name_ = opened->name;

@@ -1,13 +1,16 @@
 #include "client/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "base/clock.h"
-#include "ipc/control_socket.h"
 
 namespace pocket::client {
 namespace {
@@ -18,8 +21,20 @@ constexpr uint64_t kDefaultConnectNs = 10 * kNanosecondsPerSecond;
 
 std::atomic<uint64_t> generation{1};
 
-uint64_t message_id(const std::vector<uint8_t>& packet) {
-  return control::GetMessage(packet.data())->id();
+Error as_error(const control::FailedT& failed) {
+  const auto code = static_cast<pocket_status>(failed.status);
+  return Error{code == POCKET_OK ? POCKET_INTERNAL : code, failed.message};
+}
+
+Error lost_connection() {
+  return Error{POCKET_UNAVAILABLE,
+               "the service closed the connection: try again, or see whether it still runs with "
+               "`pocket service status`"};
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 Error explain(Error error, const std::string& socket_path) {
@@ -62,6 +77,8 @@ Session::Session(SessionOptions options)
   if (options_.socket_path.empty()) options_.socket_path = default_socket_path();
   if (options_.client_name.empty()) options_.client_name = program_invocation_short_name;
   if (options_.timeout_ns == 0) options_.timeout_ns = kDefaultConnectNs;
+  if (options_.cpu_policy.empty()) options_.cpu_policy = environment("POCKET_CPU_POLICY");
+  if (options_.mem_policy.empty()) options_.mem_policy = environment("POCKET_MEM_POLICY");
 }
 
 Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
@@ -74,27 +91,67 @@ Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
 Result<void> Session::connect_now() {
   auto socket = ipc::connect_control(options_.socket_path, options_.timeout_ns);
   if (!socket.ok()) return explain(std::move(socket).error(), options_.socket_path);
+  // Nobody may be held up in sending while another thread has answers to read.
+  if (::fcntl(socket->get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
+  POCKET_RETURN_IF_ERROR(greet(socket->get(), deadline_after(options_.timeout_ns)));
   socket_ = std::move(*socket);
+  connection_.fetch_add(1);
+  return ok_result();
+}
+
+Result<void> Session::greet(int socket, uint64_t deadline_ns) {
   control::HelloT hello;
   hello.version_min = wire::kProtocolVersionMin;
   hello.version_max = wire::kProtocolVersionMax;
   hello.client_name = options_.client_name;
   hello.library_version = POCKET_VERSION_TEXT;
-  const auto packet = wire::encode_message(next_id_.fetch_add(1), std::move(hello));
-  auto reply = exchange_once(packet, deadline_after(options_.timeout_ns));
-  if (!reply.ok()) {
-    socket_.reset();
-    return std::move(reply).error();
+  hello.cpu_policy = options_.cpu_policy;
+  hello.mem_policy = options_.mem_policy;
+  // A service that refuses the connection may have closed it already: what it said counts.
+  (void)ipc::send_packet(socket, wire::encode_message(next_id_.fetch_add(1), std::move(hello)));
+  auto packet = ipc::receive_packet_until(socket, deadline_ns);
+  if (!packet.ok()) {
+    if (packet.error().code != POCKET_DEADLINE_EXCEEDED) return lost_connection();
+    return Error{POCKET_DEADLINE_EXCEEDED,
+                 "the service at '" + options_.socket_path +
+                     "' took the connection and did not greet in time: it is overloaded, stopped, "
+                     "or not Pocket"};
   }
-  const auto* welcome = reply->message.body.AsWelcome();
+  POCKET_ASSIGN_OR_RETURN(const control::MessageT message, wire::decode_message(packet->bytes));
+  if (const auto* failed = message.body.AsFailed()) return as_error(*failed);
+  const auto* welcome = message.body.AsWelcome();
   if (welcome == nullptr) {
-    socket_.reset();
     return Error{POCKET_DATA_LOSS,
                  "the service did not greet: is '" + options_.socket_path + "' a Pocket socket?"};
   }
+  if (welcome->version < wire::kProtocolVersionMin ||
+      welcome->version > wire::kProtocolVersionMax) {
+    return Error{POCKET_VERSION_MISMATCH,
+                 "the service " + welcome->service_version + " chose protocol version " +
+                     std::to_string(welcome->version) +
+                     ", this libpocket " POCKET_VERSION_TEXT " speaks " +
+                     std::to_string(wire::kProtocolVersionMin) + " to " +
+                     std::to_string(wire::kProtocolVersionMax) + ": update the older of the two"};
+  }
   service_version_ = welcome->service_version;
-  connection_.fetch_add(1);
   return ok_result();
+}
+
+int Session::event_fd() {
+  std::lock_guard lock(event_mutex_);
+  if (!event_.valid()) event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return event_.get();
+}
+
+void Session::signal_event() {
+  std::lock_guard lock(event_mutex_);
+  if (event_.valid()) ::eventfd_write(event_.get(), 1);
+}
+
+void Session::clear_event() {
+  std::lock_guard lock(event_mutex_);
+  eventfd_t count = 0;
+  if (event_.valid()) ::eventfd_read(event_.get(), &count);
 }
 
 Result<void> Session::check_process() const {
@@ -103,50 +160,107 @@ Result<void> Session::check_process() const {
                "this session belongs to the process that forked: connect anew in the child"};
 }
 
-Result<Reply> Session::exchange(const std::vector<uint8_t>& packet, uint64_t timeout_ns) {
+Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
+                                uint64_t timeout_ns) {
   POCKET_RETURN_IF_ERROR(check_process());
-  std::lock_guard lock(mutex_);
   const uint64_t deadline = deadline_after(timeout_ns);
-  if (socket_.valid()) {
-    auto reply = exchange_once(packet, deadline);
-    if (socket_.valid() || !options_.reconnect) return reply;
-  } else if (!options_.reconnect) {
-    return Error{POCKET_UNAVAILABLE, "the connection to the service is gone"};
+  Lock lock(mutex_);
+  // A service that went away has perhaps come back: the request was not carried out, or its effect
+  // went away with the service, so it is made once more.
+  for (int attempt = 0;; ++attempt) {
+    if (!socket_.valid()) {
+      if (!options_.reconnect) return lost_connection();
+      POCKET_RETURN_IF_ERROR(connect_now());
+    }
+    const auto sent = ipc::send_packet(socket_.get(), packet);
+    if (!sent.ok() && sent.error().code == POCKET_BUSY) {
+      return Error{POCKET_BUSY, "the service has not read this session's last requests yet"};
+    }
+    // Other failures show when the answer is read, behind what the service said before.
+    Waiting mine{id, std::nullopt};
+    waiting_.push_back(&mine);
+    await(lock, mine, deadline);
+    std::erase(waiting_, &mine);
+    if (!mine.reply) {
+      return Error{POCKET_DEADLINE_EXCEEDED,
+                   "the service did not answer in time: allow more, or try again later"};
+    }
+    if (!mine.lost || !options_.reconnect || attempt > 0) return std::move(*mine.reply);
   }
-  // The service went away, and perhaps came back: the request was not carried out, or its effect
-  // went away with the service.
-  POCKET_RETURN_IF_ERROR(connect_now());
-  return exchange_once(packet, deadline);
 }
 
-Result<Reply> Session::exchange_once(const std::vector<uint8_t>& packet, uint64_t deadline_ns) {
-  if (auto sent = ipc::send_packet(socket_.get(), packet); !sent.ok()) {
-    socket_.reset();
-    return Error{POCKET_UNAVAILABLE, "the connection to the service is gone"};
+void Session::await(Lock& lock, Waiting& mine, uint64_t deadline_ns) {
+  while (!mine.reply) {
+    if (!reading_) {
+      // One thread receives for all that wait; when it has its answer another one goes on.
+      reading_ = true;
+      const int socket = socket_.get();
+      lock.unlock();
+      auto received = ipc::receive_packet_until(socket, deadline_ns);
+      lock.lock();
+      reading_ = false;
+      take_in(std::move(received));
+      changed_.notify_all();
+    } else if (deadline_ns == kForever) {
+      changed_.wait(lock);
+    } else {
+      const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(deadline_ns)};
+      changed_.wait_until(lock, until);
+    }
+    if (!mine.reply && monotonic_ns() >= deadline_ns) return;
   }
-  const uint64_t id = message_id(packet);
-  while (true) {
-    auto received = ipc::receive_packet_until(socket_.get(), deadline_ns);
-    if (!received.ok()) {
-      if (received.error().code == POCKET_DEADLINE_EXCEEDED) {
-        return Error{POCKET_DEADLINE_EXCEEDED, "the service did not answer in time"};
-      }
-      socket_.reset();
-      return Error{POCKET_UNAVAILABLE, "the service closed the connection"};
-    }
-    auto message = wire::decode_message(received->bytes);
-    if (!message.ok()) {
-      socket_.reset();
-      return std::move(message).error();
-    }
-    if (const auto* failed = message->body.AsFailed();
-        failed != nullptr && (message->id == id || message->id == 0)) {
-      const auto code = static_cast<pocket_status>(failed->status);
-      return Error{code == POCKET_OK ? POCKET_INTERNAL : code, failed->message};
-    }
-    if (message->id != id) continue;  // an event, or the late answer of a request given up
-    return Reply{std::move(message).value(), std::move(received->fds)};
+}
+
+void Session::take_in(Result<ipc::Packet> received) {
+  if (!received.ok()) {
+    if (received.error().code != POCKET_DEADLINE_EXCEEDED) fail_all(lost_connection(), true);
+    return;
   }
+  auto message = wire::decode_message(received->bytes);
+  if (!message.ok()) {
+    fail_all(message.error(), false);
+  } else if (const auto* failed = message->body.AsFailed(); failed != nullptr && message->id == 0) {
+    fail_all(as_error(*failed), false);  // of the connection, not of one request
+  } else {
+    deliver(std::move(*message), std::move(*received));
+  }
+}
+
+void Session::deliver(control::MessageT message, ipc::Packet packet) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting* waiting) {
+    return waiting->id == message.id && !waiting->reply;
+  });
+  if (found != waiting_.end()) {
+    if (const auto* failed = message.body.AsFailed()) {
+      (*found)->reply.emplace(as_error(*failed));
+    } else {
+      (*found)->reply.emplace(Reply{std::move(message), std::move(packet.fds), packet.lost_fds});
+    }
+  } else if (const auto* opened = message.body.AsOpened()) {
+    send_close(opened->channel);  // the late answer of an open that was given up
+  }
+}
+
+void Session::fail_all(const Error& error, bool lost) {
+  socket_.reset();
+  for (Waiting* waiting : waiting_) {
+    if (waiting->reply) continue;
+    waiting->reply.emplace(error);
+    waiting->lost = lost;
+  }
+}
+
+void Session::send_close(uint32_t channel) {
+  control::CloseChannelT close;
+  close.channel = channel;
+  (void)ipc::send_packet(socket_.get(),
+                         wire::encode_message(next_id_.fetch_add(1), std::move(close)));
+}
+
+void Session::close_channel(uint32_t channel) {
+  if (!check_process().ok()) return;
+  Lock lock(mutex_);
+  if (socket_.valid()) send_close(channel);
 }
 
 }  // namespace pocket::client

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "daemon/processors.h"
+#include "lease/policy.h"
 #include "model/toml_reader.h"
 
 namespace pocket::daemon {
@@ -19,7 +20,10 @@ namespace {
 
 using model::TomlReader;
 
-constexpr std::array<std::string_view, 4> kTables = {"service", "limits", "engines", "models"};
+constexpr std::array<std::string_view, 5> kTables = {"service", "limits", "engines", "models",
+                                                     "budget"};
+constexpr std::array<std::string_view, 7> kBudget = {
+    "cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
 constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
                                                       "engine_dir", "runner",       "log_level",
                                                       "log_file",   "drain_seconds"};
@@ -63,6 +67,29 @@ Result<void> read_engines(const toml::table& table, const std::string& path, Con
   reader.read_count("concurrency", 0, 1024, config.concurrency);
   reader.read<std::string>("cache_dir", "a path", config.cache_dir);
   return reader.result();
+}
+
+Result<void> read_policy(TomlReader& reader, const toml::table& table, const char* key,
+                         std::string& text) {
+  reader.read<std::string>(key, "a lending policy", text);
+  if (auto policy = lease::parse_policy(text); !policy.ok()) {
+    if (const toml::node* node = table.get(key)) {
+      reader.fail(*node, fmt::format("'{}': {}", key, policy.error().message));
+    }
+  }
+  return reader.result();
+}
+
+Result<void> read_budget(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kBudget);
+  reader.read_number("cpus", "processors", config.cpus);
+  reader.read_count("memory", 0, int64_t{1} << 50, config.memory);
+  reader.read<std::string>("cgroup", "the name of a group", config.cgroup);
+  reader.read_seconds("linger_seconds", config.linger_seconds);
+  reader.read<std::string>("ledger", "a path", config.ledger);
+  POCKET_RETURN_IF_ERROR(read_policy(reader, table, "cpu_policy", config.cpu_policy));
+  return read_policy(reader, table, "mem_policy", config.mem_policy);
 }
 
 Result<void> read_models(const toml::table& table, const std::string& path, Config& config) {
@@ -116,10 +143,12 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
   const toml::table& limits = table("limits");
   const toml::table& engines = table("engines");
   const toml::table& models = table("models");
+  const toml::table& budget = table("budget");
   POCKET_RETURN_IF_ERROR(reader.result());
   POCKET_RETURN_IF_ERROR(read_service(service, path, config));
   POCKET_RETURN_IF_ERROR(read_limits(limits, path, config));
   POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
+  POCKET_RETURN_IF_ERROR(read_budget(budget, path, config));
   return read_models(models, path, config);
 }
 
@@ -136,6 +165,7 @@ Result<void> complete_config(Config& config) {
   const auto bin = executable.parent_path();
   if (config.socket.empty()) config.socket = default_socket();
   if (config.runner.empty()) config.runner = (bin / "pocket-runner").string();
+  if (config.ledger.empty()) config.ledger = config.socket + ".ledger";
   if (config.engine_dir.empty())
     config.engine_dir = (bin.parent_path() / "lib" / "pocket").string();
   config.models = std::filesystem::absolute(config.models).lexically_normal().string();

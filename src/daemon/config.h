@@ -33,6 +33,14 @@ struct Config {
   uint32_t threads = 0;      // 0: the processors and the quota this service may use
   uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
+  // [budget]
+  double cpus = 0;                            // of each runner, in processors; 0: no limit
+  uint64_t memory = 0;                        // of each runner, in bytes; 0: no limit
+  std::string cgroup = "pocket";              // the runners' groups are made below it
+  std::string cpu_policy = "func,ratio,0.5";  // of clients that name none
+  std::string mem_policy = "func,ratio,0.5";
+  double linger_seconds = 0.005;  // `adaptive`: how long a client without calls keeps lending
+  std::string ledger;             // empty: beside the socket
   // [models]
   double keep_alive_seconds = 300;
   double load_timeout_seconds = 120;

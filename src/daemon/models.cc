@@ -43,9 +43,11 @@ std::string options_key(const model::Manifest& manifest, uint32_t threads, uint3
 
 }  // namespace
 
-Models::Models(EventLoop& loop, const Config& config, OnRunnerDeath on_runner_death)
+Models::Models(EventLoop& loop, const Config& config, Lending& lending,
+               OnRunnerDeath on_runner_death)
     : loop_(loop),
       config_(config),
+      lending_(lending),
       on_runner_death_(std::move(on_runner_death)),
       repository_(config.models) {}
 
@@ -145,6 +147,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
+  lending_.runner_started(*process);
   runners_.push_back({std::move(process), model.group});
   return runners_.back().process.get();
 }
@@ -308,6 +311,7 @@ void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
     model->restarts += 1;
   }
   on_runner_death_(runner, how);
+  lending_.runner_ended(runner);
   // The process object is on the stack of its own callback: freed from the loop.
   const auto found = std::find_if(runners_.begin(), runners_.end(), [&runner](const Runner& entry) {
     return entry.process.get() == &runner;

@@ -12,6 +12,7 @@
 #include "daemon/background.h"
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
+#include "daemon/lending.h"
 #include "daemon/runner_process.h"
 #include "model/repository.h"
 
@@ -52,7 +53,7 @@ class Models {
   using Opened = std::function<void(Result<LoadedModel*>)>;
   using OnRunnerDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
 
-  Models(EventLoop& loop, const Config& config, OnRunnerDeath on_runner_death);
+  Models(EventLoop& loop, const Config& config, Lending& lending, OnRunnerDeath on_runner_death);
 
   /// Finds and, where needed, loads; callers that ask for the same copy meanwhile share the load.
   void open(const std::string& name, const std::string& version, const std::string& engine,
@@ -89,6 +90,7 @@ class Models {
 
   EventLoop& loop_;
   const Config& config_;
+  Lending& lending_;
   OnRunnerDeath on_runner_death_;
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key

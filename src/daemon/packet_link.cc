@@ -29,6 +29,7 @@ void PacketLink::handle(uint32_t events) {
 
 void PacketLink::receive() {
   const std::shared_ptr<bool> alive = alive_;
+  const OnMessage on_message = on_message_;  // the callback may destroy this
   for (int count = 0; count < kBurst; ++count) {
     auto packet = ipc::receive_packet(socket_.get());
     if (!packet.ok()) {
@@ -40,7 +41,7 @@ void PacketLink::receive() {
       close(message.error());
       return;
     }
-    on_message_(std::move(message).value(), std::move(packet->fds));
+    on_message(std::move(message).value(), std::move(packet->fds));
     if (!*alive || closed_) return;
   }
 }

@@ -16,7 +16,8 @@ namespace control = wire::control;
 Service::Service(EventLoop& loop, const Config& config)
     : loop_(loop),
       config_(config),
-      models_(loop, config,
+      lending_(loop, config),
+      models_(loop, config, lending_,
               [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
       started_ns_(monotonic_ns()) {}
 
@@ -79,7 +80,8 @@ void Service::accept_clients() {
     auto session = std::make_unique<Session>();
     const uint64_t id = next_session_++;
     session->id = id;
-    session->peer = *peer;
+    session->peer = std::move(*peer);
+    if (!lending_.enabled()) session->peer.pidfd.reset();
     session->link = std::make_unique<PacketLink>(loop_, std::move(*socket));
     if (sessions_.size() >= config_.sessions) {
       control::FailedT failed;
@@ -158,6 +160,13 @@ void Service::greet(Session& session, uint64_t request, const control::HelloT& h
     end_session(session.id, error);
     return;
   }
+  if (auto policies = lending_.policies(hello.cpu_policy, hello.mem_policy); policies.ok()) {
+    session.policies = *policies;
+  } else {
+    refuse(session.id, request, policies.error());
+    end_session(session.id, policies.error());
+    return;
+  }
   session.greeted = true;
   session.name = hello.client_name.substr(0, 64);
   control::WelcomeT welcome;
@@ -171,6 +180,7 @@ void Service::runner_died(RunnerProcess& runner, const std::string& how) {
   for (auto& [id, session] : sessions_) {
     for (auto& [number, channel] : session->channels) {
       if (channel->runner != &runner) continue;
+      lending_.detach(id, channel->runner);
       channel->runner = nullptr;
       if (channel->model != nullptr) models_.use(*channel->model, -1);
       channel->model = nullptr;

@@ -10,6 +10,7 @@
 #include "daemon/channel.h"
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
+#include "daemon/lending.h"
 #include "daemon/models.h"
 #include "daemon/packet_link.h"
 
@@ -43,6 +44,7 @@ class Service {
     ipc::PeerIdentity peer;
     std::string name;
     bool greeted = false;
+    ClientPolicies policies;
     uint64_t bytes = 0;
     std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels;
   };
@@ -62,6 +64,8 @@ class Service {
   void handle_admin(Session& session, uint64_t request, const wire::control::MessageT& message);
   void load_model(Session& session, uint64_t request, const wire::control::LoadModelT& load);
   void stop_service(Session& session, uint64_t request);
+  void list_leases(Session& session, uint64_t request, bool reconcile);
+  Result<void> check_administrator(const Session& session, const char* what) const;
   wire::control::StatusT status() const;
   void runner_died(RunnerProcess& runner, const std::string& how);
   void preload();
@@ -80,6 +84,7 @@ class Service {
 
   EventLoop& loop_;
   const Config& config_;
+  Lending lending_;
   Models models_;
   UniqueFd listener_;
   std::function<void()> on_ready_;

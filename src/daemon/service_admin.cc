@@ -28,6 +28,8 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     } else {
       refuse(session.id, request, done.error());
     }
+  } else if (const auto* leases = message.body.AsGetLeases()) {
+    list_leases(session, request, leases->reconcile);
   } else if (message.body.AsStopService() != nullptr) {
     stop_service(session, request);
   } else {
@@ -47,13 +49,27 @@ void Service::load_model(Session& session, uint64_t request, const control::Load
                });
 }
 
+Result<void> Service::check_administrator(const Session& session, const char* what) const {
+  if (session.peer.uid == ::geteuid() || session.peer.uid == 0) return ok_result();
+  return Error{POCKET_PERMISSION_DENIED,
+               fmt::format("only the service's own user ({}) and root may {}; you are user {}",
+                           ::geteuid(), what, session.peer.uid)};
+}
+
+void Service::list_leases(Session& session, uint64_t request, bool reconcile) {
+  // It names every client and its group.
+  if (auto allowed = check_administrator(session, "see its leases"); !allowed.ok()) {
+    refuse(session.id, request, allowed.error());
+    return;
+  }
+  lending_.report(reconcile, [this, id = session.id, request](control::LeasesT leases) {
+    answer(id, request, std::move(leases));
+  });
+}
+
 void Service::stop_service(Session& session, uint64_t request) {
-  if (session.peer.uid != ::geteuid() && session.peer.uid != 0) {
-    refuse(
-        session.id, request,
-        Error{POCKET_PERMISSION_DENIED,
-              fmt::format("only the service's own user ({}) and root may stop it; you are user {}",
-                          ::geteuid(), session.peer.uid)});
+  if (auto allowed = check_administrator(session, "stop it"); !allowed.ok()) {
+    refuse(session.id, request, allowed.error());
     return;
   }
   answer(session.id, request, control::DoneT{});
@@ -84,6 +100,7 @@ control::StatusT Service::status() const {
     entry->region_bytes = session->bytes;
     status.sessions.push_back(std::move(entry));
   }
+  status.notes.insert(status.notes.end(), lending_.notes().begin(), lending_.notes().end());
   for (auto& runner : models_.list_runners()) {
     status.runners.push_back(std::make_unique<control::RunnerEntryT>(std::move(runner)));
   }

@@ -122,6 +122,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
   attach.model = model.id;
   attach.request_bytes = parts->regions.request_bytes;
   attach.response_bytes = parts->regions.response_bytes;
+  attach.slot = lending_.attach(id, session.peer, session.name, session.policies, *model.runner);
   std::vector<UniqueFd> fds =
       descriptors(std::move(parts->regions.request_read_only), std::move(*response));
   fds.push_back(std::move(*doorbell));
@@ -142,6 +143,7 @@ void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Chan
   if (!reply.ok() || session == nullptr) {
     if (session != nullptr) session->bytes -= channel->bytes;
     if (!reply.ok()) {
+      lending_.detach(id, channel->runner);
       models_.use(*channel->model, -1);
       if (session != nullptr) refuse(id, request, reply.error());
     } else {
@@ -256,6 +258,7 @@ void Service::detach(Channel& channel, std::function<void()> done) {
     if (done) done();
     return;
   }
+  lending_.detach(channel.session, channel.runner);
   control::RunnerDetachT detach;
   detach.channel = channel.id;
   LoadedModel* model = channel.model;

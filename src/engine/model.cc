@@ -100,10 +100,19 @@ Result<Context> Model::create_context() {
   return Context(api_, context);
 }
 
+// Whether a plugin's table, which may be older than ours, reaches as far as an optional function.
+#define POCKET_HAS(api, function)                                                           \
+  ((api)->struct_size >= offsetof(pocket_engine_api, function) + sizeof((api)->function) && \
+   (api)->function != nullptr)
+
 void Model::expect_parallel_runs(uint32_t runs) {
-  const bool has = api_->struct_size >= offsetof(pocket_engine_api, expect_parallel_runs) +
-                                            sizeof(api_->expect_parallel_runs);
-  if (has && api_->expect_parallel_runs != nullptr) api_->expect_parallel_runs(model_, runs);
+  if (POCKET_HAS(api_, expect_parallel_runs)) api_->expect_parallel_runs(model_, runs);
 }
+
+void Model::limit_threads(uint32_t threads) {
+  if (POCKET_HAS(api_, limit_threads)) api_->limit_threads(model_, threads);
+}
+
+#undef POCKET_HAS
 
 }  // namespace pocket::engine

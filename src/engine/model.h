@@ -73,6 +73,8 @@ class Model {
   Result<Context> create_context();
   /// Tells the engine how many calls are about to run at once; cheap.
   void expect_parallel_runs(uint32_t runs);
+  /// Tells the engine how many threads its runs may keep busy from now on; 0: no bound.
+  void limit_threads(uint32_t threads);
 
  private:
   Model(const pocket_engine_api* api, pocket_engine_model* model) : api_(api), model_(model) {}

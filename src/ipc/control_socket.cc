@@ -4,12 +4,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -17,6 +19,7 @@ namespace pocket::ipc {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, which Debian 12's headers lack
 
 Result<sockaddr_un> socket_address(const std::string& path) {
   sockaddr_un address{};
@@ -127,9 +130,12 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
 
 Result<Packet> receive_with_flags(int socket, int flags) {
   ssize_t size = 0;
+  bool reset = false;
   do {
     size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags);
-  } while (size < 0 && errno == EINTR);
+    // A peer that closed with something unread shows as an error first; what it said before that is
+    // still there.
+  } while (size < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (size < 0) return receive_error(errno);
 
   Packet packet;
@@ -148,7 +154,10 @@ Result<Packet> receive_with_flags(int socket, int flags) {
   packet.fds = take_descriptors(message);
   // An empty packet is never sent by this side and cannot be told from the end of the connection.
   if (size == 0) return receive_error(EPIPE);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  // Ancillary data is cut short for two reasons: too many descriptors, or none free on this side.
+  const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
+  packet.lost_fds = cut && packet.fds.size() < kMaxControlFds;
+  if ((message.msg_flags & MSG_TRUNC) != 0 || (cut && !packet.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "a control message was truncated: it is larger than " +
                                        std::to_string(kMaxControlBytes) +
                                        " bytes or carries more than " +
@@ -272,7 +281,16 @@ Result<PeerIdentity> peer_identity(int socket) {
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return errno_error("getsockopt(SO_PEERCRED)", errno);
   }
-  return PeerIdentity{credentials.pid, credentials.uid, credentials.gid};
+  PeerIdentity peer{credentials.pid, credentials.uid, credentials.gid, UniqueFd()};
+  int pidfd = -1;
+  size = sizeof(pidfd);
+  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
+    peer.pidfd.reset(pidfd);
+  } else if (errno == ENOPROTOOPT && peer.pid > 0) {
+    // Before Linux 6.5: the process connected a moment ago, so its number can hardly be another's.
+    peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+  }
+  return peer;
 }
 
 }  // namespace pocket::ipc

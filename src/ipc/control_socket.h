@@ -20,6 +20,7 @@ constexpr size_t kMaxControlFds = 8;
 struct Packet {
   std::vector<uint8_t> bytes;
   std::vector<UniqueFd> fds;
+  bool lost_fds = false;  // some did not arrive: this process has no free descriptor number
 };
 
 /// Who is at the other end, as the kernel says (SO_PEERCRED, SO_PEERPIDFD where there is one).
@@ -27,6 +28,7 @@ struct PeerIdentity {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  UniqueFd pidfd;  // that very process; none when it has ended or is not visible from here
 };
 
 /// Listens on a unix socket at `path`. A stale socket file that nobody answers is replaced;
@@ -43,8 +45,8 @@ Result<std::pair<UniqueFd, UniqueFd>> control_pair();
 /// UNAVAILABLE when the peer is gone. Never raises SIGPIPE.
 Result<void> send_packet(int socket, std::span<const uint8_t> bytes, std::span<const int> fds = {});
 /// Receives one packet. BUSY when none is waiting and the socket does not block, UNAVAILABLE at the
-/// end of the connection, DATA_LOSS for a packet that was truncated. Received descriptors are
-/// close-on-exec.
+/// end of the connection, DATA_LOSS for a packet that was truncated or that carries more than
+/// kMaxControlFds descriptors. Received descriptors are close-on-exec.
 Result<Packet> receive_packet(int socket);
 /// As above, waiting up to the deadline (CLOCK_MONOTONIC): DEADLINE_EXCEEDED when it passes.
 Result<Packet> receive_packet_until(int socket, uint64_t deadline_ns);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -97,6 +98,34 @@ TEST(ControlSocket, SaysWhenThePeerIsGoneOrSilent) {
   EXPECT_EQ(receive_packet(pair->second.get()).error().code, POCKET_UNAVAILABLE);
   EXPECT_EQ(receive_packet_until(pair->second.get(), kForever).error().code, POCKET_UNAVAILABLE);
   EXPECT_EQ(send_packet(pair->second.get(), bytes_of("x")).error().code, POCKET_UNAVAILABLE);
+}
+
+TEST(ControlSocket, LastWordsOfAPeerThatDidNotListenAreHeard) {
+  auto pair = control_pair();
+  ASSERT_TRUE(pair.ok());
+  ASSERT_TRUE(send_packet(pair->first.get(), bytes_of("full")).ok());
+  ASSERT_TRUE(send_packet(pair->second.get(), bytes_of("hello")).ok());
+  pair->first.reset();  // "hello" unread
+  auto packet = receive_packet_until(pair->second.get(), kForever);
+  ASSERT_TRUE(packet.ok()) << packet.error().message;
+  EXPECT_EQ(packet->bytes, bytes_of("full"));
+  EXPECT_EQ(receive_packet_until(pair->second.get(), kForever).error().code, POCKET_UNAVAILABLE);
+}
+
+TEST(ControlSocket, DescriptorsThatFindNoNumberAreReported) {
+  auto pair = control_pair();
+  ASSERT_TRUE(pair.ok());
+  const int fds[] = {0, 1};
+  ASSERT_TRUE(send_packet(pair->first.get(), bytes_of("x"), fds).ok());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  auto packet = receive_packet(pair->second.get());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(packet.ok()) << packet.error().message;
+  EXPECT_TRUE(packet->lost_fds);
+  EXPECT_EQ(packet->bytes, bytes_of("x"));
 }
 
 TEST(ControlSocket, AFullNonBlockingSocketIsBusy) {

@@ -11,7 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMostLabelBytes = 256 * 1024;  // it must fit in one control message
+// All of it travels in one control message of at most 192 KiB, with the model's tensors.
+constexpr uintmax_t kMostBytes = 160 * 1024;
+constexpr uintmax_t kBytesOfAnEntry = 64;  // what the message needs beside the texts
 
 Result<std::string> read_labels(const ModelSource& source) {
   const fs::path name = source.manifest.labels;
@@ -24,9 +26,9 @@ Result<std::string> read_labels(const ModelSource& source) {
   if (!fs::is_regular_file(path, error)) {
     return Error{POCKET_NOT_FOUND, fmt::format("there is no file '{}'", path.string())};
   }
-  if (fs::file_size(path, error) > kMostLabelBytes) {
+  if (fs::file_size(path, error) > kMostBytes) {
     return Error{POCKET_RESOURCE_EXHAUSTED,
-                 fmt::format("'{}' is larger than {} bytes", path.string(), kMostLabelBytes)};
+                 fmt::format("'{}' is larger than {} bytes", path.string(), kMostBytes)};
   }
   std::ifstream file(path);
   return std::string{std::istreambuf_iterator<char>(file), {}};
@@ -48,6 +50,14 @@ Result<std::vector<std::pair<std::string, std::string>>> read_metadata(const Mod
     add("labels", labels);
   }
   metadata.insert(metadata.end(), manifest.metadata.begin(), manifest.metadata.end());
+  uintmax_t bytes = 0;
+  for (const auto& [key, value] : metadata) bytes += key.size() + value.size() + kBytesOfAnEntry;
+  if (bytes > kMostBytes) {
+    return Error{POCKET_RESOURCE_EXHAUSTED,
+                 fmt::format("model '{}' has {} bytes of metadata with its labels, the most is {}: "
+                             "shorten them in model.toml",
+                             source.name, bytes, kMostBytes)};
+  }
   return metadata;
 }
 

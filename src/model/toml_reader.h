@@ -60,11 +60,17 @@ class TomlReader {
   /// A number of seconds, 0 or more.
   template <typename Target>
   void read_seconds(const char* key, Target& target) {
+    read_number(key, "seconds", target);
+  }
+
+  /// A number of `units`, 0 or more, with or without a fraction.
+  template <typename Target>
+  void read_number(const char* key, const char* units, Target& target) {
     const toml::node* node = table_.get(key);
     if (node == nullptr || failed_) return;
     const auto value = node->value<double>();
     if (!value || !(*value >= 0) || *value > 1e9) {
-      fail(*node, fmt::format("'{}' must be a number of seconds >= 0", key));
+      fail(*node, fmt::format("'{}' must be a number of {} >= 0", key, units));
       return;
     }
     target = *value;

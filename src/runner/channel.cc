@@ -51,18 +51,21 @@ bool Channel::take(wire::Submission& submission) {
     return false;
   }
   client_taken_ = client_taken;
-  // Each taken submission has its completion slot reserved: the ring can never overrun.
-  if (owed_ - client_taken_ >= wire::kRingSlots) return false;
   const auto* slots =
       reinterpret_cast<const wire::Submission*>(request_data(0, wire::kHeaderBytes));
   std::memcpy(&submission, &slots[taken_ % wire::kRingSlots], sizeof(submission));
   // The copy is made once: the compiler must not read the slot again later.
   std::atomic_signal_fence(std::memory_order_seq_cst);
+  // Each taken submission has its completion slot reserved: the ring can never overrun.
+  if (submission.opcode != wire::Opcode::kCancel && owed_ - client_taken_ >= wire::kRingSlots) {
+    return false;
+  }
   taken_ += 1;
   taken_hint_.store(taken_, std::memory_order_relaxed);
   if (submission.opcode != wire::Opcode::kCancel) {
     owed_ += 1;
     calls.fetch_add(1);
+    if (lends()) parts_.board->call_taken(parts_.slot);
   }
   response_header()->submissions_taken.store(taken_, std::memory_order_release);
   return true;
@@ -83,8 +86,17 @@ uint32_t Channel::write_table(const wire::Submission& submission, const Outcome&
 }
 
 void Channel::complete(const wire::Submission& submission, const Outcome& outcome) {
+  if (lends()) parts_.board->before_answer(parts_.slot);
+  if (!closed()) publish(submission, outcome);
+  drop_call();
+}
+
+void Channel::drop_call() {
   calls.fetch_sub(1);
-  if (closed()) return;
+  if (lends()) parts_.board->call_ended(parts_.slot);
+}
+
+void Channel::publish(const wire::Submission& submission, const Outcome& outcome) {
   wire::Completion completion{};
   completion.call_id = submission.call_id;
   completion.status = outcome.status;

@@ -13,6 +13,7 @@
 #include "base/mapping.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "runner/board.h"
 #include "runner/handle_store.h"
 #include "runner/model.h"
 #include "wire/layout.h"
@@ -52,6 +53,8 @@ class Channel {
     uint64_t session = 0;
     std::shared_ptr<RunnerModel> model;
     std::shared_ptr<HandleStore> handles;
+    std::shared_ptr<Board> board;  // where budgets are lent
+    uint32_t slot = wire::kNoBoardSlot;
     UniqueFd doorbell;
     UniqueFd notify;
   };
@@ -61,12 +64,15 @@ class Channel {
   Result<void> add_region(uint32_t region, const UniqueFd& request, uint64_t request_bytes,
                           const UniqueFd& response, uint64_t response_bytes);
 
-  /// Copies the next submission out. False: none is waiting, or the channel takes no more now.
+  /// Copies the next submission out. False: none is waiting, or its answer would have no place
+  /// because the client has not taken earlier ones; a cancel needs none and is always taken.
   bool take(wire::Submission& submission);
   /// True when a submission may be waiting; a hint that costs one load.
   bool has_work() const;
   /// Gives the answer of a taken submission and wakes the client where it sleeps.
   void complete(const wire::Submission& submission, const Outcome& outcome);
+  /// Forgets a taken submission that nobody waits for any more.
+  void drop_call();
   /// Nothing is taken or answered any more; the client is told when `tell` is set.
   void close(bool tell);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -100,6 +106,8 @@ class Channel {
     return reinterpret_cast<wire::ResponseHeader*>(responses_[0].data());
   }
   uint32_t write_table(const wire::Submission& submission, const Outcome& outcome);
+  void publish(const wire::Submission& submission, const Outcome& outcome);
+  bool lends() const { return parts_.board != nullptr && parts_.slot != wire::kNoBoardSlot; }
 
   const Parts parts_;
   std::atomic<bool> closed_{false};

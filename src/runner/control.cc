@@ -1,10 +1,13 @@
 #include "runner/control.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <fstream>
+#include <new>
+#include <system_error>
 
 #include "base/clock.h"
 
@@ -46,9 +49,10 @@ Error wrong_descriptors(size_t got, size_t wanted) {
 }  // namespace
 
 Control::~Control() {
+  if (board_ != nullptr) board_->stop_watching();
   workers_->shut_down();
   for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
-  for (auto& loader : loaders_) loader.join();
+  for (auto& entry : background_) entry.thread.join();
 }
 
 template <typename Table>
@@ -83,6 +87,13 @@ Result<void> Control::run() {
       return std::move(packet).error();
     }
     POCKET_ASSIGN_OR_RETURN(Message message, wire::decode_message(packet->bytes));
+    if (packet->lost_fds) {
+      answer(message.id,
+             Error{POCKET_RESOURCE_EXHAUSTED,
+                   "the runner of the model has no descriptor left for another client: close "
+                   "some, or raise the limit of pocketd (`ulimit -n`)"});
+      continue;
+    }
     if (!handle(std::move(message), std::move(packet->fds))) return ok_result();
   }
 }
@@ -99,6 +110,8 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     answer(request, grow(*grow_message, std::move(fds)));
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
     detach(request, detach_message->channel);
+  } else if (message.body.AsRunnerBoard() != nullptr) {
+    answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
     get_stats(request);
   } else if (message.body.AsRunnerShutdown() != nullptr) {
@@ -109,14 +122,42 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   return true;
 }
 
+void Control::in_background(uint64_t request, std::function<void()> work) {
+  for (auto entry = background_.begin(); entry != background_.end();) {
+    if (!entry->over.load()) {
+      ++entry;
+      continue;
+    }
+    entry->thread.join();
+    entry = background_.erase(entry);
+  }
+  BackgroundThread& entry = background_.emplace_back();
+  try {
+    entry.thread = std::thread([&entry, work = std::move(work)] {
+      work();
+      entry.over.store(true);
+    });
+  } catch (const std::system_error& error) {
+    background_.pop_back();
+    answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
+                          fmt::format("the runner cannot start a thread: {}", error.what())});
+  }
+}
+
 void Control::load(uint64_t request, control::RunnerLoadT load) {
-  // On a thread of its own: a load takes seconds, and other models of this runner go on meanwhile.
-  loaders_.emplace_back([this, request, load = std::move(load)] {
-    auto loaded = load_now(load);
-    if (loaded.ok()) {
-      send(request, std::move(loaded).value());
-    } else {
-      answer(request, std::move(loaded).error());
+  // A load takes seconds, and other models of this runner go on meanwhile.
+  auto wanted = std::make_shared<control::RunnerLoadT>(std::move(load));
+  in_background(request, [this, request, wanted] {
+    try {
+      auto loaded = load_now(*wanted);
+      if (loaded.ok()) {
+        send(request, std::move(loaded).value());
+      } else {
+        answer(request, std::move(loaded).error());
+      }
+    } catch (const std::bad_alloc&) {
+      answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
+                            "there is no memory left to load the model: unload another one"});
     }
   });
 }
@@ -150,15 +191,32 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
   std::lock_guard lock(models_mutex_);
+  if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
   return result;
 }
 
 void Control::unload(uint64_t request, uint32_t id) {
-  std::lock_guard lock(models_mutex_);
-  const bool known = models_.erase(id) > 0;
-  answer(request, known ? ok_result()
-                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)}));
+  std::shared_ptr<RunnerModel> model;
+  {
+    std::lock_guard lock(models_mutex_);
+    const auto found = models_.find(id);
+    if (found != models_.end()) {
+      model = std::move(found->second);
+      models_.erase(found);
+    }
+  }
+  if (model == nullptr) {
+    answer(request, Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)});
+    return;
+  }
+  // An engine may take its time to let go, and other models of this runner go on meanwhile.
+  auto last = std::make_shared<std::shared_ptr<RunnerModel>>(std::move(model));
+  in_background(request, [this, request, last] {
+    last->reset();
+    ::malloc_trim(0);  // what it used goes back to the system
+    answer(request, ok_result());
+  });
 }
 
 std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {
@@ -186,6 +244,8 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
     parts.model = found->second;
   }
   parts.handles = handles_of(attach.session);
+  parts.board = board_;
+  parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
   parts.doorbell = std::move(fds[2]);
   parts.notify = std::move(fds[3]);
   auto channel = std::make_shared<Channel>(std::move(parts));
@@ -208,6 +268,22 @@ void Control::detach(uint64_t request, uint32_t id) {
   const bool known = workers_->remove(id) != nullptr;
   answer(request, known ? ok_result()
                         : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no channel {}", id)}));
+}
+
+Result<void> Control::use_board(std::vector<UniqueFd> fds) {
+  if (fds.size() != 2) return wrong_descriptors(fds.size(), 2);
+  if (board_ != nullptr) return Error{POCKET_ALREADY_EXISTS, "this runner has a board"};
+  POCKET_ASSIGN_OR_RETURN(board_, Board::map(fds[0], std::move(fds[1])));
+  board_->watch_threads([this](uint32_t threads) { limit_threads(threads); });
+  return ok_result();
+}
+
+void Control::limit_threads(uint32_t threads) {
+  {
+    std::lock_guard lock(models_mutex_);
+    for (const auto& [id, model] : models_) model->limit_threads(threads);
+  }
+  workers_->limit_to(threads);
 }
 
 void Control::get_stats(uint64_t request) {

@@ -1,7 +1,10 @@
 // The runner's conversation with pocketd.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,14 +31,22 @@ class Control {
 
  private:
   using Message = wire::control::MessageT;
+  struct BackgroundThread {
+    std::thread thread;
+    std::atomic<bool> over{false};
+  };
   bool handle(Message message, std::vector<UniqueFd> fds);  // false: end
   void load(uint64_t request, wire::control::RunnerLoadT load);
   Result<wire::control::RunnerLoadedT> load_now(const wire::control::RunnerLoadT& load);
   void unload(uint64_t request, uint32_t model);
+  /// Runs something long on a thread of its own, and joins the threads of those that are over.
+  void in_background(uint64_t request, std::function<void()> work);
   Result<void> attach(const wire::control::RunnerAttachT& attach, std::vector<UniqueFd> fds);
   Result<void> grow(const wire::control::RunnerGrowT& grow, std::vector<UniqueFd> fds);
   void detach(uint64_t request, uint32_t channel);
   void get_stats(uint64_t request);
+  Result<void> use_board(std::vector<UniqueFd> fds);
+  void limit_threads(uint32_t threads);
   std::shared_ptr<HandleStore> handles_of(uint64_t session);
 
   template <typename Table>
@@ -48,7 +59,8 @@ class Control {
   std::mutex models_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_;  // guarded by models_mutex_
   std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;   // by session
-  std::vector<std::thread> loaders_;
+  std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
+  std::list<BackgroundThread> background_;
   std::unique_ptr<Workers> workers_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -258,7 +259,13 @@ Outcome execute(const Call& call, uint64_t started_ns) {
               fmt::format("the deadline passed {:.3f} ms before the call could run",
                           static_cast<double>(started_ns - call.submission.deadline_ns) / 1e6)});
   } else {
-    outcome = run_in(space, call);
+    try {
+      outcome = run_in(space, call);
+    } catch (const std::bad_alloc&) {
+      outcome = failed(Error{POCKET_RESOURCE_EXHAUSTED,
+                             "the runner has no memory left for this call: try a smaller one, or "
+                             "unload a model"});
+    }
   }
   outcome.queue_ns = queue_ns;
   space.reset();

@@ -26,6 +26,9 @@ class RunnerModel {
   Result<void> run(std::span<const pocket_engine_input> inputs,
                    std::span<pocket_engine_output> outputs);
 
+  /// How many threads the runs may keep busy from now on; 0: no bound.
+  void limit_threads(uint32_t threads) { model_.limit_threads(threads); }
+
   struct Counters {
     std::atomic<uint64_t> calls{0};
     std::atomic<uint64_t> errors{0};

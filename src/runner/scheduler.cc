@@ -9,13 +9,16 @@ constexpr size_t kMostSpareCalls = 64;
 
 }  // namespace
 
-void Scheduler::push(std::unique_ptr<Call> call) {
+std::unique_ptr<Call> Scheduler::push(std::unique_ptr<Call> call) {
   const uint32_t channel = call->channel->id();
   std::lock_guard lock(mutex_);
+  // A channel is closed first and its calls are removed then, under this lock.
+  if (call->channel->closed()) return call;
   auto& queue = queues_[channel];
   if (queue.empty()) turns_.push_back(channel);
   queue.push_back(std::move(call));
   ++size_;
+  return nullptr;
 }
 
 std::unique_ptr<Call> Scheduler::pop() {

@@ -16,7 +16,8 @@ namespace pocket::runner {
 /// thread.
 class Scheduler {
  public:
-  void push(std::unique_ptr<Call> call);
+  /// Queues a call; gives it back when its channel is closed, because nobody would remove it then.
+  std::unique_ptr<Call> push(std::unique_ptr<Call> call);
   /// The next call, or none.
   std::unique_ptr<Call> pop();
   /// Takes a queued call out; none when it runs already or is not known.

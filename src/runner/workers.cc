@@ -57,6 +57,12 @@ void Workers::grow_to(uint32_t threads) {
   while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
 }
 
+void Workers::limit_to(uint32_t threads) {
+  const uint32_t now = threads == 0 ? UINT32_MAX : threads;
+  // Who goes to sleep because of the old limit has queued its call before: woken to look again.
+  if (limit_.exchange(now) < now) wake_another();
+}
+
 Result<void> Workers::add(std::shared_ptr<Channel> channel) {
   const uint32_t id = channel->id();
   const int doorbell = channel->doorbell();
@@ -89,7 +95,7 @@ std::shared_ptr<Channel> Workers::remove(uint32_t id) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->doorbell(), nullptr);
   channel->close(/*tell=*/false);
   for (auto& call : scheduler_.remove_channel(id)) {
-    channel->calls.fetch_sub(1);
+    channel->drop_call();
     scheduler_.recycle(std::move(call));
   }
   return channel;
@@ -130,7 +136,8 @@ void Workers::wake_another() {
 bool Workers::intake(const std::shared_ptr<Channel>& channel) {
   bool queued = false;
   wire::Submission submission;
-  for (int count = 0; count < kIntakeBurst && channel->take(submission); ++count) {
+  int count = 0;
+  for (; count < kIntakeBurst && channel->take(submission); ++count) {
     switch (submission.opcode) {
       case wire::Opcode::kCancel:
         cancel(*channel, submission.block_offset);
@@ -143,8 +150,11 @@ bool Workers::intake(const std::shared_ptr<Channel>& channel) {
         queued = true;
     }
   }
-  // More than a burst: the bell was answered, so it must be rung again for the rest.
-  if (channel->has_work() && !channel->closed()) ipc::ring_doorbell(channel->doorbell());
+  // More than a burst: the bell was answered, so it must be rung again for the rest. Not for what
+  // the channel would not take: a client that takes no answers would keep the workers busy.
+  if (count == kIntakeBurst && channel->has_work() && !channel->closed()) {
+    ipc::ring_doorbell(channel->doorbell());
+  }
   return queued;
 }
 
@@ -161,7 +171,11 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
     scheduler_.recycle(std::move(call));
     return;
   }
-  scheduler_.push(std::move(call));
+  // The channel may have gone meanwhile.
+  if (auto refused = scheduler_.push(std::move(call))) {
+    channel->calls.fetch_sub(1);
+    scheduler_.recycle(std::move(refused));
+  }
 }
 
 void Workers::cancel(Channel& channel, uint64_t call_id) {
@@ -185,9 +199,21 @@ void Workers::release_handle(Channel& channel, const wire::Submission& submissio
 }
 
 std::shared_ptr<Channel> Workers::run_one() {
-  std::unique_ptr<Call> call = scheduler_.pop();
-  if (call == nullptr) return nullptr;
-  if (scheduler_.size() > 0) wake_another();
+  // Who is refused leaves its call queued for those counted in; each of them looks at the queue
+  // again after counting itself out, so that the last one of them finds it.
+  do {
+    std::shared_ptr<Channel> channel;
+    if (running_.fetch_add(1) < limit_.load()) {
+      if (auto call = scheduler_.pop()) channel = run(std::move(call));
+    }
+    running_.fetch_sub(1);
+    if (channel != nullptr) return channel;
+  } while (scheduler_.size() > 0 && running_.load() < limit_.load());
+  return nullptr;
+}
+
+std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
+  if (scheduler_.size() > 0 && running_.load() < limit_.load()) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
   const Outcome outcome = execute(*call, monotonic_ns());
   // Counted before the answer is visible: who has the answer sees it counted.

@@ -26,6 +26,8 @@ class Workers {
 
   /// At least this many threads from now on.
   void grow_to(uint32_t threads);
+  /// At most this many of them run calls at the same time; 0: all of them.
+  void limit_to(uint32_t threads);
   Result<void> add(std::shared_ptr<Channel> channel);
   /// Drops the channel's queued calls and waits for nothing: those that run end by themselves.
   std::shared_ptr<Channel> remove(uint32_t channel);
@@ -43,8 +45,9 @@ class Workers {
   void accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission);
   void cancel(Channel& channel, uint64_t call_id);
   void release_handle(Channel& channel, const wire::Submission& submission);
-  /// Runs one queued call; nullptr when there is none, else its channel.
+  /// Runs one queued call; nullptr when there is none or no more may run now, else its channel.
   std::shared_ptr<Channel> run_one();
+  std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
   /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever).
   void poll(int timeout_ms);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
@@ -58,6 +61,8 @@ class Workers {
   std::mutex threads_mutex_;
   std::vector<std::thread> threads_;  // guarded by threads_mutex_
   std::atomic<uint32_t> sleeping_{0};
+  std::atomic<uint32_t> running_{0};  // calls in the engine
+  std::atomic<uint32_t> limit_{UINT32_MAX};
   std::atomic<bool> stopping_{false};
 };
 

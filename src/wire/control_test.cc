@@ -1,8 +1,14 @@
 #include "wire/control.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <fstream>
+#include <iterator>
 #include <random>
+#include <string>
+#include <string_view>
 
 namespace pocket::wire {
 namespace {
@@ -34,6 +40,58 @@ TEST(Control, RoundTripKeepsEveryField) {
   ASSERT_EQ(loaded->inputs.size(), 1u);
   EXPECT_EQ(loaded->inputs[0]->name, "images");
   EXPECT_EQ(loaded->inputs[0]->shape, (std::vector<int64_t>{1, 3, -1, -1}));
+}
+
+// The example of docs/format-control.md. Programs of different age exchange these bytes.
+constexpr std::array<uint8_t, 96> kHello = {
+    0x14, 0x00, 0x00, 0x00, 0x50, 0x4b, 0x43, 0x31, 0x00, 0x00, 0x0a, 0x00, 0x18, 0x00, 0x0c, 0x00,
+    0x07, 0x00, 0x08, 0x00, 0x0a, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x1c, 0x00, 0x00, 0x00,
+    0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x0c, 0x00, 0x14, 0x00,
+    0x04, 0x00, 0x08, 0x00, 0x0c, 0x00, 0x10, 0x00, 0x0c, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
+    0x01, 0x00, 0x00, 0x00, 0x14, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00,
+    0x30, 0x2e, 0x31, 0x2e, 0x30, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x63, 0x61, 0x6d, 0x00};
+
+TEST(Control, GoldenHelloIsUnderstood) {
+  auto message = decode_message(kHello);
+  ASSERT_TRUE(message.ok()) << message.error().message;
+  EXPECT_EQ(message->id, 1U);
+  const auto* hello = message->body.AsHello();
+  ASSERT_NE(hello, nullptr);
+  EXPECT_EQ(hello->version_min, 1U);
+  EXPECT_EQ(hello->version_max, 1U);
+  EXPECT_EQ(hello->client_name, "cam");
+  EXPECT_EQ(hello->library_version, "0.1.0");
+}
+
+TEST(Control, GoldenHelloIsWhatIsSent) {
+  control::HelloT hello;
+  hello.version_min = 1;
+  hello.version_max = 1;
+  hello.client_name = "cam";
+  hello.library_version = "0.1.0";
+  EXPECT_THAT(encode_message(1, std::move(hello)), testing::ElementsAreArray(kHello));
+}
+
+TEST(Control, GoldenHelloIsTheDocumentedOne) {
+  std::ifstream file(FORMAT_CONTROL_PAGE);
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  for (size_t line = 0; line < kHello.size(); line += 16) {
+    std::string text = "   ";
+    for (size_t byte = line; byte < line + 16; ++byte) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      text += {' ', kDigits[kHello[byte] >> 4], kDigits[kHello[byte] & 15]};
+    }
+    EXPECT_NE(page.find(text + "\n"), std::string::npos) << text;
+  }
+}
+
+TEST(Control, KindsKeepTheirNumbers) {
+  EXPECT_EQ(static_cast<int>(control::Body::Hello), 1);
+  EXPECT_EQ(static_cast<int>(control::Body::StopService), 9);
+  EXPECT_EQ(static_cast<int>(control::Body::Failed), 10);
+  EXPECT_EQ(static_cast<int>(control::Body::ChannelBroken), 17);
+  EXPECT_EQ(static_cast<int>(control::Body::RunnerLoad), 18);
+  EXPECT_EQ(static_cast<int>(control::Body::RunnerStats), 27);
 }
 
 TEST(Control, EmptyBodiesAreMessages) {

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <functional>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "base/checked.h"
@@ -216,6 +218,16 @@ TEST_F(ValidateTest, RefusesOutputFields) {
   refused([](auto& t) { t.offset = 4096; }, "outside its arena");  // the completion ring
   refused([](auto& t) { t.bytes = UINT64_MAX; }, "outside its arena");
   refused([](auto& t) { t.region = 1; }, "outside its arena");
+}
+
+// The example of docs/format-tensor.md: "ab", "", "c".
+TEST(CheckStrings, DocumentedExample) {
+  constexpr std::array<uint8_t, 35> kBytes = {0, 0, 0, 0, 0, 0, 0, 0, 2,   0,   0,  0,
+                                              0, 0, 0, 0, 2, 0, 0, 0, 0,   0,   0,  0,
+                                              3, 0, 0, 0, 0, 0, 0, 0, 'a', 'b', 'c'};
+  EXPECT_TRUE(check_strings(std::as_bytes(std::span(kBytes)), 3).ok());
+  EXPECT_FALSE(check_strings(std::as_bytes(std::span(kBytes)).first(34), 3).ok());
+  EXPECT_FALSE(check_strings(std::as_bytes(std::span(kBytes)), 5).ok());
 }
 
 TEST(CheckStrings, Rules) {

@@ -37,8 +37,13 @@ cmake -S "$work/consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE
   { cat "$work/cmake.log"; exit 1; }
 "$work/build/consumer_c"
 "$work/build/consumer_cpp"
-man -l "$prefix/share/man/man1/pocket.1" 2>/dev/null | grep -q 'pocket' || test ! -x /usr/bin/man
-bash -n "$prefix/share/bash-completion/completions/pocket"
+share=$prefix/share
+for page in pocket pocket-service-run pocket-infer; do
+  grep -q '^\.SH OPTIONS' "$share/man/man1/$page.1" || { echo "no page $page"; exit 1; }
+done
+bash -n "$share/bash-completion/completions/pocket"
+head -n 1 "$share/zsh/site-functions/_pocket" | grep -qx '#compdef pocket'
+grep -q '^complete -c pocket' "$share/fish/vendor_completions.d/pocket.fish"
 "$prefix/bin/pocket" models ls | grep -q echo
 kill "$service"
 wait "$service"

@@ -225,9 +225,10 @@ TEST_F(CallsTest, DeadlineAndCancel) {
   ASSERT_EQ(pocket_call_submit(unwanted, POCKET_FOREVER), POCKET_OK);
   EXPECT_EQ(pocket_call_cancel(unwanted), POCKET_OK);
   EXPECT_EQ(pocket_call_wait(unwanted, 10 * kSecond), POCKET_CANCELLED);
-  EXPECT_EQ(pocket_call_wait(late, 10 * kSecond), POCKET_DEADLINE_EXCEEDED);
-  EXPECT_NE(std::string(pocket_last_error()).find("before the call could run"), std::string::npos);
   EXPECT_EQ(pocket_call_wait(first, 10 * kSecond), POCKET_OK);
+  // `late` was queued behind `first`: the runner did not start it.
+  pocket_session_poll(session_, nullptr);
+  EXPECT_EQ(pocket_call_wait(late, 10 * kSecond), POCKET_DEADLINE_EXCEEDED);
   for (auto* call : {first, late, unwanted}) pocket_call_destroy(call);
   pocket_model_close(model);
 }

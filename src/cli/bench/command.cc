@@ -8,6 +8,7 @@ void add_bench_command(CLI::App& app, Action& action) {
   bench->require_subcommand(1);
   add_bench_ipc(*bench, action);
   add_bench_latency(*bench, action);
+  add_bench_eval_policy(*bench, action);
 }
 
 }  // namespace pocket::cli

@@ -1,240 +1,112 @@
-// pocket bench latency: app processes calling through Pocket and monolithically, closed loop and
-// cold, both with the whole machine and nothing pinned.
+// pocket bench latency: app processes calling through Pocket and monolithically: closed loop, at
+// random moments, and cold; with the whole machine or with equal budgets; nothing pinned.
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <map>
-#include <set>
-#include <thread>
 
-#include "base/clock.h"
 #include "cli/bench/command.h"
-#include "cli/bench/processes.h"
+#include "cli/bench/latency_cells.h"
+#include "cli/bench/latency_options.h"
+#include "cli/bench/latency_report.h"
 #include "cli/bench/report.h"
-#include "cli/local_service.h"
 
 namespace pocket::cli {
 namespace {
 
-using nlohmann::json;
-
 struct Options {
+  LatencySetting setting;
   std::string json;
-  std::string models;
-  std::string engine = "openvino";
   std::vector<std::string> apps = {"mobilenetv2", "resnet50"};
+  std::vector<std::string> loads = {"closed", "cold"};
+  std::vector<std::string> policies = {"none"};
   std::vector<int> clients = {1, 2, 3, 5, 10};
   std::vector<int> cold_clients = {1, 5};
-  double seconds = 2;
+  std::vector<double> utilisations = {0.1, 0.3, 0.5};
   int rounds = 3;
   int cold_starts = 10;
 };
 
-/// One kind of measurement; its rounds are gathered under it.
-struct Key {
-  std::string app, mode, load;
-  int clients;
-  auto operator<=>(const Key&) const = default;
-};
-
-struct Gathered {
-  std::vector<double> times_ms;      // every call of every client of every round
-  std::vector<double> round_p50_ms;  // for the spread
-  std::vector<double> round_per_second;
-  int errors = 0;
-};
-
-using Results = std::map<Key, Gathered>;
-
-std::vector<std::string> command(const Options& options, const std::string& socket,
-                                 const Key& key) {
-  const bool pocket = key.mode == "pocket";
-  std::vector<std::string> arguments = {program_folder() + "/" + key.app +
-                                        (pocket ? "" : "-monolithic")};
-  if (pocket) {
-    arguments.insert(arguments.end(), {"--socket", socket});
-  } else {
-    arguments.insert(arguments.end(), {"--models", options.models});
-  }
-  arguments.insert(arguments.end(), {"--engine", options.engine, "--json", "-"});
-  return arguments;
+bool wants(const Options& options, const char* load) {
+  return std::find(options.loads.begin(), options.loads.end(), load) != options.loads.end();
 }
 
-Result<void> run_closed(const Options& options, const std::string& socket, const Key& key,
-                        int parallel, Results& results) {
-  auto arguments = command(options, socket, key);
-  arguments.insert(arguments.end(),
-                   {"--gate", "--warm-up", "5", "--seconds", fmt::format("{}", options.seconds),
-                    "--parallel", std::to_string(parallel)});
-  std::vector<AppProcess> processes;
-  for (int client = 0; client < key.clients; ++client) {
-    POCKET_ASSIGN_OR_RETURN(auto process, AppProcess::start(arguments));
-    processes.push_back(std::move(process));
+/// Both sides of one kind of load; interleaved in each round, so that noise hits them alike.
+std::vector<Cell> both_sides(const Options& options, const Cell& base) {
+  std::vector<Cell> cells;
+  Cell cell = base;
+  cell.mode = "monolithic";
+  cells.push_back(cell);
+  cell.mode = "pocket";
+  for (const auto& policy : options.policies) {
+    cell.cpu_policy = cell.mem_policy = policy;
+    cells.push_back(cell);
   }
-  for (auto& process : processes) POCKET_RETURN_IF_ERROR(process.wait_until_ready());
-  for (auto& process : processes) process.release();
-  Gathered& gathered = results[key];
-  std::vector<double> round;
-  double per_second = 0;
-  for (auto& process : processes) {
-    POCKET_ASSIGN_OR_RETURN(const json report, process.finish());
-    const auto times = report["timing"]["calls_ms"].get<std::vector<double>>();
-    per_second +=
-        static_cast<double>(times.size()) * 1e3 / report["timing"]["calls_took_ms"].get<double>();
-    round.insert(round.end(), times.begin(), times.end());
-  }
-  gathered.round_p50_ms.push_back(quantile(round, 0.5));
-  gathered.round_per_second.push_back(per_second);
-  gathered.times_ms.insert(gathered.times_ms.end(), round.begin(), round.end());
-  return ok_result();
+  return cells;
 }
 
-/// From exec to the first answer, `clients` started at the same moment.
-Result<void> run_cold(const Options& options, const std::string& socket, const Key& key,
-                      Results& results) {
-  std::vector<AppProcess> processes;
-  for (int client = 0; client < key.clients; ++client) {
-    POCKET_ASSIGN_OR_RETURN(auto process, AppProcess::start(command(options, socket, key)));
-    processes.push_back(std::move(process));
-  }
-  Gathered& gathered = results[key];
-  for (auto& process : processes) {
-    const uint64_t started_ns = process.started_ns();
-    POCKET_ASSIGN_OR_RETURN(const json report, process.finish());
-    const auto answered_ns = report["timing"]["first_answer_monotonic_ns"].get<uint64_t>();
-    gathered.times_ms.push_back(static_cast<double>(answered_ns - started_ns) / 1e6);
-  }
-  return ok_result();
-}
-
-/// Both modes of one app, interleaved in each round, so that noise hits them alike.
-Result<void> run_app(const Options& options, const std::string& socket, const std::string& app,
-                     Results& results) {
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  for (int round = 0; round < options.rounds; ++round) {
-    for (const int clients : options.clients) {
-      show_progress(
-          fmt::format("{}, {} clients, round {} of {}", app, clients, round + 1, options.rounds));
-      for (const char* mode : {"pocket", "monolithic"}) {
-        const Key key{app, mode, "closed", clients};
-        POCKET_RETURN_IF_ERROR(run_closed(options, socket, key, 1, results));
-      }
+std::vector<Cell> cells_of(const Options& options, const std::string& app) {
+  std::vector<Cell> cells;
+  const auto add = [&](const Cell& base) {
+    const auto sides = both_sides(options, base);
+    cells.insert(cells.end(), sides.begin(), sides.end());
+  };
+  for (const int clients : options.clients) {
+    if (wants(options, "closed")) add({.app = app, .load = "closed", .clients = clients});
+    if (!wants(options, "burst")) continue;
+    for (const double utilisation : options.utilisations) {
+      add({.app = app, .load = "burst", .clients = clients, .utilisation = utilisation});
     }
-    // The most the engine does in one process: as many calls at once as processors.
-    const Key best{app, "engine", "closed", 1};
-    POCKET_RETURN_IF_ERROR(run_closed(options, socket, best, processors, results));
   }
+  // The most the engine does in one process: as many calls at once as processors.
+  if (wants(options, "closed") && options.setting.budget.kind == "none") {
+    cells.push_back({.app = app, .mode = "engine", .load = "closed"});
+  }
+  return cells;
+}
+
+Result<void> run_app(const Options& options, LatencyBench& bench, const std::string& app,
+                     Results& results) {
+  for (int round = 0; round < options.rounds; ++round) {
+    for (const Cell& cell : cells_of(options, app)) {
+      show_progress(fmt::format("{}, {} clients, {}, {} {}, round {} of {}", app, cell.clients,
+                                cell.load, cell.mode, cell.cpu_policy, round + 1, options.rounds));
+      POCKET_RETURN_IF_ERROR(bench.run(cell, round, results));
+    }
+  }
+  if (!wants(options, "cold")) return ok_result();
   for (int start = 0; start < options.cold_starts; ++start) {
     show_progress(fmt::format("{}, cold start {} of {}", app, start + 1, options.cold_starts));
     for (const int clients : options.cold_clients) {
-      for (const char* mode : {"pocket", "monolithic"}) {
-        POCKET_RETURN_IF_ERROR(run_cold(options, socket, {app, mode, "cold", clients}, results));
+      for (const Cell& cell :
+           both_sides(options, {.app = app, .load = "cold", .clients = clients})) {
+        POCKET_RETURN_IF_ERROR(bench.run(cell, start, results));
       }
     }
   }
-  end_progress();
   return ok_result();
 }
 
-json make_row(const Options& options, const Key& key, const Gathered& gathered) {
-  const auto& times = gathered.times_ms;
-  json row = {{"app", key.app},
-              {"mode", key.mode},
-              {"engine", options.engine},
-              {"policy", "none"},
-              {"clients", key.clients},
-              {"load", key.load},
-              {"calls", times.size()},
-              {"errors", gathered.errors},
-              {"mean_ms", mean(times)},
-              {"p50_ms", quantile(times, 0.5)},
-              {"p95_ms", quantile(times, 0.95)},
-              {"p99_ms", quantile(times, 0.99)},
-              {"max_ms", quantile(times, 1)},
-              {"throughput_per_s", quantile(gathered.round_per_second, 0.5)},
-              {"cpu_budget", std::thread::hardware_concurrency()},
-              {"mem_budget_mb", nullptr}};
-  if (!gathered.round_p50_ms.empty()) {
-    row["p50_min_ms"] = quantile(gathered.round_p50_ms, 0);
-    row["p50_max_ms"] = quantile(gathered.round_p50_ms, 1);
-    row["throughput_min_per_s"] = quantile(gathered.round_per_second, 0);
-    row["throughput_max_per_s"] = quantile(gathered.round_per_second, 1);
-  }
-  return row;
-}
-
-void print_rows(const json& rows) {
-  fmt::print("{:12} {:10} {:6} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9}\n", "app", "mode", "load",
-             "clients", "calls", "p50 ms", "p95 ms", "p99 ms", "calls/s");
-  for (const auto& row : rows) {
-    const double rate = row["throughput_per_s"].get<double>();
-    fmt::print("{:12} {:10} {:6} {:>7} {:>7} {:>9.2f} {:>9.2f} {:>9.2f} {:>9}\n",
-               row["app"].get<std::string>(), row["mode"].get<std::string>(),
-               row["load"].get<std::string>(), row["clients"].get<int>(),
-               row["calls"].get<size_t>(), row["p50_ms"].get<double>(), row["p95_ms"].get<double>(),
-               row["p99_ms"].get<double>(), rate > 0 ? fmt::format("{:.1f}", rate) : "");
-  }
-}
-
-/// The three figures this benchmark is for.
-void print_ratios(const Options& options, const Results& results) {
-  const auto get = [&](const std::string& app, const char* mode, const char* load, int clients) {
-    const auto found = results.find(Key{app, mode, load, clients});
-    return found == results.end() ? nullptr : &found->second;
-  };
-  for (const auto& app : options.apps) {
-    const auto* warm = get(app, "pocket", "closed", 1);
-    const auto* warm_mono = get(app, "monolithic", "closed", 1);
-    if (warm != nullptr && warm_mono != nullptr) {
-      fmt::print("{}: warm p50 of one client {:.3f} x monolithic\n", app,
-                 quantile(warm->round_p50_ms, 0.5) / quantile(warm_mono->round_p50_ms, 0.5));
-    }
-    const int most = *std::max_element(options.clients.begin(), options.clients.end());
-    const auto* busy = get(app, "pocket", "closed", most);
-    const auto* best = get(app, "engine", "closed", 1);
-    if (busy != nullptr && best != nullptr) {
-      const double most_in_one =
-          std::max(quantile(best->round_per_second, 0.5),
-                   warm_mono == nullptr ? 0.0 : quantile(warm_mono->round_per_second, 0.5));
-      fmt::print("{}: throughput of {} clients {:.3f} x the most the engine does in one process\n",
-                 app, most, quantile(busy->round_per_second, 0.5) / most_in_one);
-    }
-    const auto* cold = get(app, "pocket", "cold", 1);
-    const auto* cold_mono = get(app, "monolithic", "cold", 1);
-    if (cold != nullptr && cold_mono != nullptr) {
-      fmt::print("{}: cold {:.3f} x monolithic\n", app,
-                 quantile(cold->times_ms, 0.5) / quantile(cold_mono->times_ms, 0.5));
-    }
-  }
-}
-
-Result<int> run(Options options) {
-  if (options.models.empty()) {
-    options.models =
-        (std::filesystem::path(program_folder()) / "../../.deps/models").lexically_normal();
-  }
-  ::signal(SIGPIPE, SIG_IGN);
-  POCKET_ASSIGN_OR_RETURN(auto service, LocalService::create(options.models));
-  POCKET_RETURN_IF_ERROR(service->start());
+Result<int> run(const Options& options) {
+  POCKET_ASSIGN_OR_RETURN(auto bench, LatencyBench::create(options.setting));
   Results results;
   for (const auto& app : options.apps) {
-    const Key key{app, "pocket", "first", 1};  // the service loads the model: not measured
-    POCKET_RETURN_IF_ERROR(run_cold(options, service->socket(), key, results));
-    results.erase(key);
-    POCKET_RETURN_IF_ERROR(run_app(options, service->socket(), app, results));
+    POCKET_RETURN_IF_ERROR(run_app(options, *bench, app, results));
   }
-  json report = make_report("latency", {{"seconds", options.seconds},
-                                        {"rounds", options.rounds},
-                                        {"cold_starts", options.cold_starts},
-                                        {"pinned", false}});
-  for (const auto& [key, gathered] : results) {
-    report["rows"].push_back(make_row(options, key, gathered));
+  end_progress();
+  nlohmann::json report = make_report("latency", {{"seconds", options.setting.seconds},
+                                                  {"rounds", options.rounds},
+                                                  {"cold_starts", options.cold_starts},
+                                                  {"seed", options.setting.seed},
+                                                  {"budget", to_json(options.setting.budget)},
+                                                  {"pinned", false}});
+  for (const auto& [cell, gathered] : results) {
+    POCKET_ASSIGN_OR_RETURN(const Budget budget, bench->budget(cell.app, cell.clients));
+    report["rows"].push_back(make_row(options.setting.engine, budget, cell, gathered));
   }
   if (options.json != "-") {
+    print_budget(options.setting.budget);
     print_rows(report["rows"]);
-    print_ratios(options, results);
+    print_ratios(results);
   }
   if (!options.json.empty()) POCKET_RETURN_IF_ERROR(write_json(options.json, report));
   return 0;
@@ -247,21 +119,40 @@ void add_bench_latency(CLI::App& bench, Action& action) {
   auto* command = bench.add_subcommand(
       "latency", "Clients of a model through Pocket and monolithically, warm and cold");
   add_json_option(*command, options->json);
-  command->add_option("--apps", options->apps, "Apps to run")
-      ->check(CLI::IsMember({"classify", "mobilenetv2", "resnet50", "facedetect"}))
+  add_latency_setting(*command, options->setting);
+  command->add_option("--apps,--app", options->apps, "Apps to run")
+      ->delimiter(',')
+      ->check(CLI::IsMember(kBenchApps))
       ->capture_default_str();
-  command->add_option("--models", options->models, "Folder of the models (default: as built)");
-  command->add_option("--engine", options->engine, "Engine of both sides")->capture_default_str();
-  command->add_option("--clients", options->clients, "Numbers of clients, closed loop")
+  command
+      ->add_option("--load", options->loads,
+                   "closed: call after call; burst: at random moments, times from when a call was "
+                   "due; cold: from exec to the first answer")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"closed", "burst", "cold"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--policy", options->policies,
+          "How the clients of Pocket lend CPU and memory (with --budget); several, each in "
+          "an option of its own: func,ratio,0.5")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--clients", options->clients, "Numbers of clients, closed loop and burst")
+      ->delimiter(',')
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--cold-clients", options->cold_clients, "Numbers of clients, cold")
+      ->delimiter(',')
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_option("--seconds", options->seconds, "Of each measurement")
-      ->check(CLI::Range(0.1, 3600.0))
+  command
+      ->add_option("--utilisation", options->utilisations,
+                   "burst: how much of the monolithic side's processors the calls need")
+      ->delimiter(',')
+      ->check(CLI::Range(0.001, 10.0))
       ->capture_default_str();
-  command->add_option("--rounds", options->rounds, "Rounds")
+  command->add_option("--rounds,--iteration", options->rounds, "Rounds")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--cold-starts", options->cold_starts, "Cold starts of each kind")

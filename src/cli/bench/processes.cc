@@ -8,18 +8,25 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include "base/clock.h"
 
 namespace pocket::cli {
 
-Result<AppProcess> AppProcess::start(std::vector<std::string> arguments) {
-  int to_child[2], from_child[2];
+Result<AppProcess> AppProcess::start(std::vector<std::string> arguments,
+                                     const std::vector<std::string>& environment,
+                                     cgroup::OwnedGroup* group) {
+  int to_child[2], from_child[2], placed[2];
   if (::pipe2(to_child, O_CLOEXEC) != 0) return errno_error("pipe", errno);
   UniqueFd child_input(to_child[0]), input(to_child[1]);
   if (::pipe2(from_child, O_CLOEXEC) != 0) return errno_error("pipe", errno);
   UniqueFd output(from_child[0]), child_output(from_child[1]);
+  if (::pipe2(placed, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  const UniqueFd child_waits(placed[0]);
+  UniqueFd in_place(placed[1]);
+  std::vector<std::string> variables = environment;
   std::vector<char*> raw;
   for (auto& argument : arguments) raw.push_back(argument.data());
   raw.push_back(nullptr);
@@ -32,11 +39,17 @@ Result<AppProcess> AppProcess::start(std::vector<std::string> arguments) {
   if (process.pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
+    for (auto& variable : variables) ::putenv(variable.data());
+    in_place.reset();
+    char byte = 0;
+    (void)!::read(child_waits.get(), &byte, 1);  // returns once the parent has closed its end
     ::dup2(child_input.get(), 0);
     ::dup2(child_output.get(), 1);
     ::execv(raw[0], raw.data());
     ::_exit(127);
   }
+  if (group != nullptr) POCKET_RETURN_IF_ERROR(group->add(process.pid_));
+  in_place.reset();
   process.input_ = std::move(input);
   process.output_ = std::move(output);
   return process;

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "cgroup/owned_group.h"
 
 namespace pocket::cli {
 
@@ -16,7 +17,11 @@ namespace pocket::cli {
 /// it still runs, and by the kernel where this process dies first.
 class AppProcess {
  public:
-  static Result<AppProcess> start(std::vector<std::string> arguments);
+  /// `environment`: K=V beside what is inherited. With a group it runs in that from its first
+  /// instruction on.
+  static Result<AppProcess> start(std::vector<std::string> arguments,
+                                  const std::vector<std::string>& environment = {},
+                                  cgroup::OwnedGroup* group = nullptr);
   AppProcess(AppProcess&& other) noexcept;
   AppProcess& operator=(AppProcess&&) = delete;
   ~AppProcess();

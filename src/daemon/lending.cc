@@ -1,0 +1,263 @@
+#include "daemon/lending.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "cgroup/effective.h"
+#include "daemon/processors.h"
+
+namespace pocket::daemon {
+namespace {
+
+namespace control = wire::control;
+using cgroup::Controller;
+
+constexpr int64_t kPeriodUs = 100'000;
+
+/// True when `inner` is `outer` or lies below it.
+bool lies_in(const std::string& inner, const std::string& outer) {
+  return inner == outer || inner.starts_with(outer + "/");
+}
+
+}  // namespace
+
+Lending::Lending(EventLoop& loop, const Config& config)
+    : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
+  if (config_.cpus <= 0 && config_.memory == 0) {
+    notes_.push_back(
+        "nothing is lent: runners have no budget of their own, so they cannot run short "
+        "(budget.cpus and budget.memory set one)");
+    return;
+  }
+  for (const Controller controller : cgroup::kBoth) {
+    const bool wanted = controller == Controller::kCpu ? config_.cpus > 0 : config_.memory > 0;
+    const std::string why = wanted ? host_.why_not(controller) : "";
+    if (!why.empty()) {
+      note(fmt::format("runners have no {} budget and nothing of it is lent: {}",
+                       cgroup::controller_name(controller), why));
+    }
+  }
+  if (host_.layout() == cgroup::Layout::kNone) return;
+  remove_stale_groups();
+  std::vector<std::string> repaired;
+  auto lender = Lender::start(config_.ledger, host_,
+                              static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired);
+  for (const auto& line : repaired) spdlog::warn("ledger: {}", line);
+  if (lender.ok()) {
+    lender_ = std::move(*lender);
+  } else {
+    note(fmt::format("nothing is lent: {}", lender.error().message));
+  }
+}
+
+Lending::~Lending() = default;
+
+void Lending::note(const std::string& text) {
+  spdlog::warn("{}", text);
+  notes_.push_back(text);
+}
+
+/// This service's own, so that two services on one machine do not meet.
+std::string Lending::parent() const { return fmt::format("{}/{}", config_.cgroup, ::getpid()); }
+
+/// Groups of services that were killed. Their runners ended with them, or are about to.
+void Lending::remove_stale_groups() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const Controller controller : cgroup::kBoth) {
+    const fs::path top = fs::path(host_.mount_point(controller)) / config_.cgroup;
+    for (const auto& service : fs::directory_iterator(top, error)) {
+      const std::string pid_text = service.path().filename();
+      pid_t pid = 0;
+      const auto parsed = std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
+      if (!service.is_directory(error) || parsed.ptr != pid_text.data() + pid_text.size()) continue;
+      if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
+      for (const auto& runner : fs::directory_iterator(service.path(), error)) {
+        if (!runner.is_directory(error)) continue;
+        const std::string name =
+            fmt::format("{}/{}/{}", config_.cgroup, pid, runner.path().filename().string());
+        if (auto gone = host_.remove_stale(name); !gone.ok()) {
+          spdlog::warn("a group of an earlier service stays: {}", gone.error().message);
+        }
+      }
+      (void)host_.remove_stale(fmt::format("{}/{}", config_.cgroup, pid));
+    }
+  }
+}
+
+Result<ClientPolicies> Lending::policies(const std::string& cpu, const std::string& memory) const {
+  ClientPolicies policies;
+  POCKET_ASSIGN_OR_RETURN(policies.cpu,
+                          lease::parse_policy(cpu.empty() ? config_.cpu_policy : cpu));
+  POCKET_ASSIGN_OR_RETURN(policies.memory,
+                          lease::parse_policy(memory.empty() ? config_.mem_policy : memory));
+  return policies;
+}
+
+Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
+  std::vector<Controller> controllers;
+  if (config_.cpus > 0 && host_.why_not(Controller::kCpu).empty()) {
+    controllers.push_back(Controller::kCpu);
+  }
+  if (config_.memory > 0 && host_.why_not(Controller::kMemory).empty()) {
+    controllers.push_back(Controller::kMemory);
+  }
+  if (controllers.empty()) return ok_result();
+  POCKET_ASSIGN_OR_RETURN(
+      cgroup::OwnedGroup group,
+      host_.create(fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
+  if (group.has(Controller::kCpu)) {
+    const auto quota = static_cast<int64_t>(std::llround(config_.cpus * kPeriodUs));
+    POCKET_RETURN_IF_ERROR(
+        group.cpu().set_cpu_limit({std::max(quota, cgroup::kSmallestQuotaUs), kPeriodUs}));
+    borrower.cpu_group = group.cpu().path();
+  }
+  if (group.has(Controller::kMemory)) {
+    POCKET_RETURN_IF_ERROR(group.memory().set_memory_limit(static_cast<int64_t>(config_.memory)));
+    borrower.memory_group = group.memory().path();
+  }
+  POCKET_RETURN_IF_ERROR(group.add(pid));
+  borrower.group = std::make_unique<cgroup::OwnedGroup>(std::move(group));
+  return ok_result();
+}
+
+void Lending::runner_started(RunnerProcess& runner) {
+  if (config_.cpus <= 0 && config_.memory == 0) return;
+  Borrower& borrower = borrowers_[&runner];
+  borrower.id = next_id_++;
+  if (auto limited = limit(borrower, runner.pid()); !limited.ok()) {
+    borrower.cpu_group.clear();
+    borrower.memory_group.clear();
+    note(fmt::format("runner {} has no budget and borrows nothing: {}", runner.pid(),
+                     limited.error().message));
+  }
+  auto board = Board::create();
+  auto memory = board.ok() ? (*board)->duplicate() : Result<UniqueFd>(board.error());
+  auto bell = lender_ == nullptr ? Result<UniqueFd>(UniqueFd()) : lender_->duplicate_bell();
+  if (lender_ == nullptr || !memory.ok() || !bell.ok() || borrower.group == nullptr) return;
+  borrower.board = std::move(*board);
+  BorrowerSpec spec;
+  spec.id = borrower.id;
+  spec.pid = runner.pid();
+  spec.board = borrower.board;
+  spec.cpu_group = borrower.cpu_group;
+  spec.memory_group = borrower.memory_group;
+  spec.most_threads = usable_processors();
+  // Before the runner looks at it, so that it never starts with too many threads.
+  if (!spec.cpu_group.empty()) {
+    spec.board->set_threads(
+        std::min(spec.most_threads, static_cast<uint32_t>(std::ceil(config_.cpus - 1e-9))));
+  }
+  lender_->add_runner(std::move(spec));
+  std::vector<UniqueFd> fds;
+  fds.push_back(std::move(*memory));
+  fds.push_back(std::move(*bell));
+  runner.request(control::RunnerBoardT{}, std::move(fds), nullptr);
+}
+
+void Lending::runner_ended(const RunnerProcess& runner) {
+  const auto found = borrowers_.find(&runner);
+  if (found == borrowers_.end()) return;
+  std::erase_if(clients_, [&](const auto& entry) { return entry.first.second == &runner; });
+  const uint32_t id = found->second.id;
+  auto group =
+      std::make_shared<std::unique_ptr<cgroup::OwnedGroup>>(std::move(found->second.group));
+  borrowers_.erase(found);
+  if (lender_ == nullptr) return;
+  // Removed on the lender's thread, because the kernel may take a moment to let go of it.
+  lender_->remove_runner(id, [group] { group->reset(); });
+}
+
+SideSpec Lending::side(Controller controller, const lease::Policy& policy,
+                       const ipc::PeerIdentity& peer, const std::string& borrower) const {
+  SideSpec spec;
+  spec.policy = policy;
+  if (policy.amount == lease::Amount::kNone) {
+    spec.note = "the policy is none";
+    return spec;
+  }
+  if (borrower.empty()) {
+    spec.note = "the runner's is not limited";
+    return spec;
+  }
+  if (!peer.pidfd.valid()) {
+    spec.note = "the client's process is not visible from here, or has ended";
+    return spec;
+  }
+  const auto own = host_.group_of(controller, peer.pid, peer.pidfd.get());
+  auto limit = own.ok() ? cgroup::effective_limit(host_, controller, *own)
+                        : Result<cgroup::EffectiveLimit>(own.error());
+  if (!limit.ok()) {
+    spec.note = limit.error().message;
+  } else if (!limit->limited()) {
+    spec.note = fmt::format("unlimited: '{}' and the groups above it have no limit", *own);
+  } else if (lies_in(borrower, limit->tightest)) {
+    spec.note =
+        fmt::format("the client's limit, '{}', holds for the runner as well", limit->tightest);
+  } else {
+    spec.group = limit->tightest;
+  }
+  return spec;
+}
+
+uint32_t Lending::attach(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
+                         const ClientPolicies& policies, const RunnerProcess& runner) {
+  const auto borrower = borrowers_.find(&runner);
+  if (borrower == borrowers_.end() || borrower->second.board == nullptr) return wire::kNoBoardSlot;
+  const auto key = std::pair(session, &runner);
+  if (const auto known = clients_.find(key); known != clients_.end()) {
+    known->second.channels += 1;
+    return known->second.slot;
+  }
+  ClientSpec spec;
+  spec.cpu = side(Controller::kCpu, policies.cpu, peer, borrower->second.cpu_group);
+  spec.memory = side(Controller::kMemory, policies.memory, peer, borrower->second.memory_group);
+  const bool lends = !spec.cpu.group.empty() || !spec.memory.group.empty();
+  Client client;
+  client.channels = 1;
+  client.slot = lends ? borrower->second.board->take_slot() : wire::kNoBoardSlot;
+  clients_[key] = client;
+  spec.session = session;
+  spec.pid = peer.pid;
+  spec.name = name;
+  spec.runner = borrower->second.id;
+  spec.slot = client.slot;
+  lender_->add_client(std::move(spec));
+  return client.slot;
+}
+
+void Lending::detach(uint64_t session, const RunnerProcess* runner) {
+  const auto found = clients_.find(std::pair(session, runner));
+  const auto borrower = borrowers_.find(runner);
+  if (found == clients_.end() || borrower == borrowers_.end()) return;
+  if (--found->second.channels > 0) return;
+  lender_->remove_client(borrower->second.id, session);
+  if (found->second.slot != wire::kNoBoardSlot) {
+    borrower->second.board->give_slot(found->second.slot);
+  }
+  clients_.erase(found);
+}
+
+void Lending::report(bool reconcile, std::function<void(control::LeasesT)> done) {
+  auto finish = [this, done = std::move(done)](control::LeasesT leases) {
+    leases.notes = notes_;
+    done(std::move(leases));
+  };
+  if (lender_ == nullptr) {
+    finish({});
+    return;
+  }
+  lender_->report(reconcile, [this, finish](control::LeasesT leases) {
+    auto shared = std::make_shared<control::LeasesT>(std::move(leases));
+    loop_.post([finish, shared] { finish(std::move(*shared)); });
+  });
+}
+
+}  // namespace pocket::daemon
