@@ -315,10 +315,10 @@ int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int3
 int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, int32_t rank,
                                   const int64_t* shape, const char* const* strings,
                                   const size_t* lengths) {
-  if (call == nullptr || strings == nullptr || lengths == nullptr) {
-    return missing("call, strings and lengths");
-  }
+  if (call == nullptr) return missing("call");
   if (!good_shape(rank, shape)) return bad_shape();
+  const bool empty = std::count(shape, shape + rank, 0) > 0;  // there is nothing to point to
+  if (!empty && (strings == nullptr || lengths == nullptr)) return missing("strings and lengths");
   return guarded([&] {
     return status_of(
         call->call.set_strings(index, {shape, static_cast<size_t>(rank)}, strings, lengths));

@@ -62,7 +62,8 @@ class RunnerModel {
 Result<void> check_tensor(const engine::TensorInfo& expected, int32_t dtype,
                           std::span<const int64_t> shape);
 
-/// Runs the model once with zeros where every shape can be made concrete (dynamic sizes become 1).
+/// Runs the model once, with zeros (integers: ones) where every shape can be made concrete (dynamic
+/// sizes become 1).
 Result<void> warm_up(RunnerModel& model);
 
 }  // namespace pocket::runner
