@@ -173,7 +173,7 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
   }
   // The channel may have gone meanwhile.
   if (auto refused = scheduler_.push(std::move(call))) {
-    channel->calls.fetch_sub(1);
+    channel->drop_call();
     scheduler_.recycle(std::move(refused));
   }
 }
