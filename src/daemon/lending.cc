@@ -37,9 +37,6 @@ bool lies_in(const std::string& inner, const std::string& outer) {
 Lending::Lending(EventLoop& loop, const Config& config)
     : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
   if (config_.cpus <= 0 && config_.memory == 0) {
-    notes_.push_back(
-        "nothing is lent: runners have no budget of their own, so they cannot run short "
-        "(budget.cpus and budget.memory set one)");
     return;
   }
   for (const Controller controller : cgroup::kBoth) {
@@ -282,6 +279,11 @@ void Lending::detach(uint64_t session, const RunnerProcess* runner) {
 void Lending::report(bool reconcile, std::function<void(control::LeasesT)> done) {
   auto finish = [this, done = std::move(done)](control::LeasesT leases) {
     leases.notes = notes_;
+    if (config_.cpus <= 0 && config_.memory == 0) {
+      leases.notes.push_back(
+          "nothing is lent: runners have no budget of their own, so they cannot run short "
+          "(budget.cpus and budget.memory set one)");
+    }
     done(std::move(leases));
   };
   if (lender_ == nullptr) {

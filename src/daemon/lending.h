@@ -33,7 +33,7 @@ class Lending {
 
   /// Whether clients' budgets matter here at all.
   bool enabled() const { return lender_ != nullptr; }
-  /// For `pocket service status` and `pocket leases`.
+  /// What was asked for and cannot be had, for `pocket service status` and `pocket leases`.
   const std::vector<std::string>& notes() const { return notes_; }
 
   /// INVALID_ARGUMENT with the grammar when a text is wrong; an empty one means the default.
