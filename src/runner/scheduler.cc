@@ -32,22 +32,22 @@ ModelTurns& Scheduler::turns_of(const Call& call) const {
   return call.channel->has_model() ? call.channel->model().turns : no_model_;
 }
 
-bool Scheduler::may_start(const Call& call, uint32_t threads, uint64_t now_ns) const {
+bool Scheduler::may_start(const Call& call, uint32_t threads) const {
   if (threads == 0 || !call.channel->has_model()) return true;
   ModelTurns& turns = turns_of(call);
   const uint32_t most = std::min(threads, most_at_once(call.channel->model()));
   if (turns.overlap.may_start(turns.running, turns.waiting, most, turns.starts)) return true;
-  return now_ns - turns.started_ns > turns.overlap.patience_ns();
+  return monotonic_ns() - turns.started_ns > turns.overlap.patience_ns();
 }
 
 std::deque<uint32_t>::const_iterator Scheduler::next(uint32_t threads) const {
-  const uint64_t now_ns = monotonic_ns();
   return std::find_if(turns_.begin(), turns_.end(), [&](uint32_t channel) {
-    return may_start(*queues_.at(channel).front(), threads, now_ns);
+    return may_start(*queues_.at(channel).front(), threads);
   });
 }
 
 std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
+  if (size() == 0) return nullptr;
   std::lock_guard lock(mutex_);
   const auto turn = next(threads);
   if (turn == turns_.end()) return nullptr;
@@ -61,13 +61,14 @@ std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
   ModelTurns& turns = turns_of(*call);
   turns.waiting -= 1;
   turns.running += 1;
-  turns.started_ns = monotonic_ns();
+  turns.started_ns = call->seen_ns;  // or a little later, which does not matter here
   call->started_alone = turns.running == 1;
   call->start_number = ++turns.starts;
   return call;
 }
 
 bool Scheduler::ready(uint32_t threads) const {
+  if (size() == 0) return false;
   std::lock_guard lock(mutex_);
   return next(threads) != turns_.end();
 }
@@ -83,6 +84,7 @@ void Scheduler::ended(const Call& call, uint64_t compute_ns, uint32_t threads) {
 }
 
 int Scheduler::patience_ms() const {
+  if (size() == 0) return -1;
   std::lock_guard lock(mutex_);
   uint64_t least = UINT64_MAX;
   for (const uint32_t channel : turns_) {
@@ -120,11 +122,6 @@ std::vector<std::unique_ptr<Call>> Scheduler::remove_channel(uint32_t channel) {
   std::erase(turns_, channel);
   queues_.erase(queue);
   return calls;
-}
-
-size_t Scheduler::size() const {
-  std::lock_guard lock(mutex_);
-  return size_;
 }
 
 std::unique_ptr<Call> Scheduler::fresh_call() {

@@ -1,6 +1,7 @@
 // Which call runs next: channels take turns, and within one the order is kept.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -31,7 +32,8 @@ class Scheduler {
   std::unique_ptr<Call> remove(uint32_t channel, uint64_t call_id);
   /// Takes every queued call of a channel out.
   std::vector<std::unique_ptr<Call>> remove_channel(uint32_t channel);
-  size_t size() const;
+  /// Queued calls; without the lock, so a hint to who did not queue or pop them.
+  size_t size() const { return size_.load(); }
 
   /// A used call object to fill again, or a new one.
   std::unique_ptr<Call> fresh_call();
@@ -39,13 +41,13 @@ class Scheduler {
 
  private:
   ModelTurns& turns_of(const Call& call) const;
-  bool may_start(const Call& call, uint32_t threads, uint64_t now_ns) const;
+  bool may_start(const Call& call, uint32_t threads) const;
   std::deque<uint32_t>::const_iterator next(uint32_t threads) const;
 
   mutable std::mutex mutex_;
   std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_;  // guarded by mutex_
   std::deque<uint32_t> turns_;   // guarded by mutex_: channels with queued calls, next one first
-  size_t size_ = 0;              // guarded by mutex_
+  std::atomic<size_t> size_{0};  // written under mutex_
   mutable ModelTurns no_model_;  // guarded by mutex_: of calls without one, in tests
   std::vector<std::unique_ptr<Call>> spare_;  // guarded by mutex_
 };

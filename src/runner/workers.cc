@@ -277,6 +277,7 @@ void Workers::work() {
       const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
+      last->model().rest();
       last = nullptr;  // a sleeper keeps nothing of a client alive
       poll(scheduler_.patience_ms());
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
