@@ -98,6 +98,7 @@ class Channel {
   void ask_to_cancel(uint64_t call_id);   // mutex_ held
   void free_abandoned(uint64_t call_id);  // mutex_ held
   void wake_sleeper(uint64_t call_id);
+  void look_for_runner();
   bool should_spin() const;
   bool spin(const Pending& pending, uint64_t deadline_ns);
   bool park(Pending& pending, uint64_t deadline_ns);
@@ -132,6 +133,7 @@ class Channel {
   std::array<Pending*, wire::kRingSlots> pending_{};  // guarded by mutex_
   std::vector<uint32_t> free_slots_;                  // guarded by mutex_
   std::vector<Abandoned> abandoned_;                  // guarded by mutex_
+  std::atomic<bool> runner_gone_{false};              // found out by itself
   std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "ipc/liveness.h"
 #include "ipc/region.h"
 #include "wire/layout.h"
 
@@ -71,6 +72,7 @@ Result<ChannelParts> create_channel(uint64_t request_bytes, uint64_t response_by
   }
   parts.notify_client.reset(ends[0]);
   parts.notify_runner.reset(ends[1]);
+  ipc::keep_from_receiving(parts.notify_runner.get());
   return parts;
 }
 
