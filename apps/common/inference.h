@@ -24,6 +24,12 @@ struct OutputView {
   std::span<const float> values;
 };
 
+/// What the last call cost in the service.
+struct Cost {
+  double queue_ms = 0;    // from seen by the runner to start of the engine
+  double compute_ms = 0;  // inside the engine
+};
+
 /// A model with one float32 or uint8 picture input. One thread. Functions throw std::runtime_error.
 class Inference {
  public:
@@ -39,6 +45,8 @@ class Inference {
   /// What the model's entry says under a key.
   virtual std::optional<std::string> metadata(const std::string& key) const = 0;
   virtual std::string engine() const = 0;
+  /// None when the engine runs in this process: then the call's own time says it all.
+  virtual std::optional<Cost> cost() const { return std::nullopt; }
   /// Another one over the same loaded model, for another thread.
   virtual std::unique_ptr<Inference> another() const = 0;
 };

@@ -39,6 +39,11 @@ class PocketInference final : public Inference {
     return model_.metadata(key);
   }
   std::string engine() const override { return model_.engine(); }
+  std::optional<Cost> cost() const override {
+    const pocket_receipt receipt = call_.receipt();
+    return Cost{static_cast<double>(receipt.queue_ns) / 1e6,
+                static_cast<double>(receipt.compute_ns) / 1e6};
+  }
   std::unique_ptr<Inference> another() const override {
     return std::make_unique<PocketInference>(open_);
   }

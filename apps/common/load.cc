@@ -20,20 +20,28 @@ void sleep_until(uint64_t due_ns) {
   }
 }
 
-std::vector<double> closed_loop(Inference& inference, const Load& load) {
-  std::vector<double> times;
+void add(CallTimes& times, double call_ms, const Inference& inference) {
+  times.calls.push_back(call_ms);
+  if (const auto cost = inference.cost()) {
+    times.queue.push_back(cost->queue_ms);
+    times.compute.push_back(cost->compute_ms);
+  }
+}
+
+CallTimes closed_loop(Inference& inference, const Load& load) {
+  CallTimes times;
   const uint64_t start_ns = monotonic_ns();
   while (load.seconds > 0 ? ms_since(start_ns) < load.seconds * 1e3
-                          : times.size() < static_cast<size_t>(load.calls)) {
+                          : times.calls.size() < static_cast<size_t>(load.calls)) {
     const uint64_t call_ns = monotonic_ns();
     inference.run();
-    times.push_back(ms_since(call_ns));
+    add(times, ms_since(call_ns), inference);
   }
   return times;
 }
 
-std::vector<double> open_loop(Inference& inference, const Load& load) {
-  std::vector<double> times;
+CallTimes open_loop(Inference& inference, const Load& load) {
+  CallTimes times;
   std::mt19937_64 random(load.seed);
   const uint64_t start_ns = monotonic_ns();
   double due_s = 0;
@@ -46,11 +54,11 @@ std::vector<double> open_loop(Inference& inference, const Load& load) {
     const uint64_t due_ns = start_ns + static_cast<uint64_t>(due_s * 1e9);
     sleep_until(due_ns);
     inference.run();
-    times.push_back(ms_since(due_ns));
+    add(times, ms_since(due_ns), inference);
   }
 }
 
-std::vector<double> calls_of_one(Inference& inference, const Load& load) {
+CallTimes calls_of_one(Inference& inference, const Load& load) {
   return load.rate > 0 ? open_loop(inference, load) : closed_loop(inference, load);
 }
 
@@ -62,7 +70,7 @@ size_t input_bytes(const Inference& inference) {
 
 }  // namespace
 
-std::vector<double> timed_calls(Inference& inference, const Load& load, unsigned parallel) {
+CallTimes timed_calls(Inference& inference, const Load& load, unsigned parallel) {
   const size_t bytes = input_bytes(inference);
   std::vector<std::unique_ptr<Inference>> others;
   for (unsigned index = 1; index < parallel; ++index) {
@@ -70,16 +78,20 @@ std::vector<double> timed_calls(Inference& inference, const Load& load, unsigned
     std::memcpy(others.back()->input(), inference.input(), bytes);
     for (int call = 0; call < load.warm_up + 1; ++call) others.back()->run();
   }
-  std::vector<std::vector<double>> times(others.size());
+  std::vector<CallTimes> times(others.size());
   std::vector<std::jthread> threads;
   for (size_t index = 0; index < others.size(); ++index) {
     Load own = load;
     own.seed += index + 1;
     threads.emplace_back([&, own, index] { times[index] = calls_of_one(*others[index], own); });
   }
-  std::vector<double> all = calls_of_one(inference, load);
+  CallTimes all = calls_of_one(inference, load);
   threads.clear();
-  for (const auto& part : times) all.insert(all.end(), part.begin(), part.end());
+  for (const auto& part : times) {
+    all.calls.insert(all.calls.end(), part.calls.begin(), part.calls.end());
+    all.queue.insert(all.queue.end(), part.queue.begin(), part.queue.end());
+    all.compute.insert(all.compute.end(), part.compute.begin(), part.compute.end());
+  }
   return all;
 }
 

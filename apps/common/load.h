@@ -17,11 +17,18 @@ struct Load {
   int warm_up = 0;  // calls before, not timed
 };
 
-/// Milliseconds of each call. With `parallel` > 1 as many threads call, each over the same loaded
+/// Milliseconds of each call.
+struct CallTimes {
+  std::vector<double> calls;
+  std::vector<double> queue;    // empty when the engine runs in this process
+  std::vector<double> compute;  // likewise
+};
+
+/// The times of all calls. With `parallel` > 1 as many threads call, each over the same loaded
 /// model and with the same input. In an open loop calls are due at the moments of a Poisson process
 /// and a time counts from the moment its call was due: a call that had to wait for an earlier one
 /// has waited (no coordinated omission).
-std::vector<double> timed_calls(Inference& inference, const Load& load, unsigned parallel);
+CallTimes timed_calls(Inference& inference, const Load& load, unsigned parallel);
 
 inline double ms_since(uint64_t start_ns) {
   return static_cast<double>(monotonic_ns() - start_ns) / 1e6;

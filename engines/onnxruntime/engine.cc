@@ -4,7 +4,6 @@
 #include <cstring>
 #include <exception>
 #include <span>
-#include <stdexcept>
 
 #include "model.h"
 
@@ -33,8 +32,8 @@ template <typename Body>
 int32_t guarded(pocket_engine_error* error, Body body) {
   try {
     return body();
-  } catch (const std::invalid_argument& exception) {
-    return fail(error, POCKET_INVALID_ARGUMENT, exception.what());
+  } catch (const pocket::onnxruntime_engine::Refusal& refusal) {
+    return fail(error, refusal.status(), refusal.what());
   } catch (const std::bad_alloc&) {
     return fail(error, POCKET_RESOURCE_EXHAUSTED, "out of memory");
   } catch (const std::exception& exception) {
@@ -65,7 +64,7 @@ int32_t port_info(const std::vector<Port>& ports, uint32_t index, pocket_engine_
   if (index >= ports.size()) return POCKET_NOT_FOUND;
   info->name = ports[index].name.c_str();
   info->dtype = ports[index].dtype;
-  info->rank = static_cast<int32_t>(ports[index].shape.size());
+  info->rank = ports[index].any_rank ? -1 : static_cast<int32_t>(ports[index].shape.size());
   std::copy(ports[index].shape.begin(), ports[index].shape.end(), info->shape);
   return POCKET_OK;
 }

@@ -1,13 +1,11 @@
 #include "model.h"
 
-#include <stdexcept>
-
 namespace pocket::onnxruntime_engine {
 namespace {
 
-// One environment for all models of the process.
+// One environment for all models of the process. Errors are answered, not printed.
 Ort::Env& environment() {
-  static Ort::Env instance(ORT_LOGGING_LEVEL_ERROR, "pocket");
+  static Ort::Env instance(ORT_LOGGING_LEVEL_FATAL, "pocket");
   return instance;
 }
 
@@ -25,16 +23,18 @@ Ort::SessionOptions session_options(const pocket_engine_load_options& options) {
     if (key == "precision") {
       // float32 is computed in float32 on the CPU; "auto" changes nothing here.
       if (value != "float32" && value != "auto") {
-        throw std::invalid_argument("precision is 'float32' or 'auto', not '" + value + "'");
+        throw Refusal(POCKET_INVALID_ARGUMENT,
+                      "precision is 'float32' or 'auto', not '" + value + "'");
       }
     } else if (key == "allow_spinning") {
       if (value != "0" && value != "1") {
-        throw std::invalid_argument("allow_spinning is '0' or '1', not '" + value + "'");
+        throw Refusal(POCKET_INVALID_ARGUMENT, "allow_spinning is '0' or '1', not '" + value + "'");
       }
       spinning = options.options[index].value;
     } else if (key != "cache_dir") {  // ONNX Runtime keeps no compiled models
-      throw std::invalid_argument("unknown option '" + key +
-                                  "': onnxruntime knows precision, cache_dir and allow_spinning");
+      throw Refusal(POCKET_INVALID_ARGUMENT,
+                    "unknown option '" + key +
+                        "': onnxruntime knows precision, cache_dir and allow_spinning");
     }
   }
   session.AddConfigEntry("session.intra_op.allow_spinning", spinning);
@@ -43,18 +43,20 @@ Ort::SessionOptions session_options(const pocket_engine_load_options& options) {
 
 Port describe(std::string name, const Ort::TypeInfo& type) {
   if (type.GetONNXType() != ONNX_TYPE_TENSOR) {
-    throw std::invalid_argument("'" + name + "' is not a tensor");
+    throw Refusal(POCKET_UNIMPLEMENTED, "'" + name + "' is not a tensor");
   }
   const auto info = type.GetTensorTypeAndShapeInfo();
   Port port;
   port.name = std::move(name);
   port.dtype = info.GetElementType();  // the numbers are ONNX's on both sides
   if (port.dtype < POCKET_FLOAT32 || port.dtype > POCKET_BFLOAT16) {
-    throw std::invalid_argument("tensor '" + port.name + "' has an element type Pocket lacks");
+    throw Refusal(POCKET_UNIMPLEMENTED,
+                  "tensor '" + port.name + "' has an element type that Pocket does not carry");
   }
+  port.any_rank = !info.HasShape();
   port.shape = info.GetShape();
   if (port.shape.size() > POCKET_MAX_RANK) {
-    throw std::invalid_argument("tensor '" + port.name + "' has more than 8 dimensions");
+    throw Refusal(POCKET_UNIMPLEMENTED, "tensor '" + port.name + "' has more than 8 dimensions");
   }
   return port;
 }
@@ -62,6 +64,7 @@ Port describe(std::string name, const Ort::TypeInfo& type) {
 }  // namespace
 
 size_t Port::static_bytes() const {
+  if (any_rank) return 0;
   size_t bytes = pocket_dtype_size(dtype);
   for (const int64_t size : shape) {
     if (size < 0) return 0;

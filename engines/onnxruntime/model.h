@@ -4,6 +4,7 @@
 #include <onnxruntime_cxx_api.h>
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,25 @@
 
 namespace pocket::onnxruntime_engine {
 
+/// What this plugin refuses itself, with the status to answer. ONNX Runtime's own errors are
+/// others.
+class Refusal : public std::runtime_error {
+ public:
+  Refusal(int32_t status, const std::string& message)
+      : std::runtime_error(message), status_(status) {}
+  int32_t status() const { return status_; }
+
+ private:
+  int32_t status_;
+};
+
 struct Port {
   std::string name;
   int32_t dtype = POCKET_DTYPE_UNDEFINED;
+  bool any_rank = false;
   std::vector<int64_t> shape;  // -1: dynamic
 
-  /// Bytes of a tensor of fixed shape; 0 for strings and dynamic shapes.
+  /// Bytes of a tensor of fixed shape; 0 for strings and shapes not known.
   size_t static_bytes() const;
 };
 

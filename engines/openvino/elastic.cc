@@ -9,6 +9,7 @@
 #include <climits>
 #include <mutex>
 #include <semaphore>
+#include <vector>
 
 namespace pocket::openvino_engine {
 namespace {
@@ -31,19 +32,42 @@ class Parking {
     std::lock_guard lock(mutex_);
     calls_ += by;
     const int threads = std::min(slots.load(), most.load());
-    const int helpers = std::max(threads - std::max(calls_, 1), 0);
-    const int target = std::max(workers_ - helpers, 0);
-    for (; parked_ < target; ++parked_) arena_.enqueue([this] { wake_.acquire(); });
-    for (; parked_ > target; --parked_) wake_.release();
+    // While nothing runs all of them sleep here, so that the next call wakes them before it has
+    // work for them: woken by that work, a helper often waits milliseconds for its processor,
+    // behind the thread that woke it (docs/adr/0001-elastic-threads.md).
+    told_ = told_ || by != 0;
+    const int helpers = told_ && calls_ == 0 ? 0 : std::max(threads - std::max(calls_, 1), 0);
+    target_ = std::max(workers_ - helpers, 0);
+    for (; parked() + coming_ < target_; ++coming_) arena_.enqueue([this] { park(); });
+    while (parked() > target_) {
+      sleepers_.back()->release();
+      sleepers_.pop_back();
+    }
   }
 
  private:
+  int parked() const { return static_cast<int>(sleepers_.size()); }
+
+  void park() {
+    std::binary_semaphore wake{0};
+    {
+      std::lock_guard lock(mutex_);
+      coming_ -= 1;
+      if (parked() >= target_) return;
+      sleepers_.push_back(&wake);
+    }
+    wake.acquire();
+    const std::lock_guard lock(mutex_);  // whoever woke this thread is done with `wake`
+  }
+
   const int workers_;
   tbb::task_arena arena_;
-  std::counting_semaphore<> wake_{0};
   std::mutex mutex_;
-  int calls_ = 0;   // guarded by mutex_
-  int parked_ = 0;  // guarded by mutex_
+  int calls_ = 0;      // guarded by mutex_
+  bool told_ = false;  // guarded by mutex_: the host tells how many calls run
+  int target_ = 0;     // guarded by mutex_: how many shall sleep
+  int coming_ = 0;     // guarded by mutex_: on their way
+  std::vector<std::binary_semaphore*> sleepers_;  // guarded by mutex_
 };
 
 Parking& parking() {

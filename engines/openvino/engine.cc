@@ -22,6 +22,7 @@ struct pocket_engine_model {
 struct pocket_engine_context {
   pocket_engine_model* owner;
   ov::InferRequest request;
+  bool has_state = false;      // the model keeps variables between runs
   uint64_t bound_outputs = 0;  // bit i: output i lies in the host's memory
 };
 
@@ -38,8 +39,8 @@ template <typename Body>
 int32_t guarded(pocket_engine_error* error, Body body) {
   try {
     return body();
-  } catch (const std::invalid_argument& exception) {
-    return fail(error, POCKET_INVALID_ARGUMENT, exception.what());
+  } catch (const pocket::openvino_engine::Refusal& refusal) {
+    return fail(error, refusal.status(), refusal.what());
   } catch (const std::bad_alloc&) {
     return fail(error, POCKET_RESOURCE_EXHAUSTED, "out of memory");
   } catch (const std::exception& exception) {
@@ -103,7 +104,9 @@ int32_t output_info(const pocket_engine_model* model, uint32_t index,
 int32_t create_context(pocket_engine_model* model, pocket_engine_context** context,
                        pocket_engine_error* error) {
   return guarded(error, [&] {
-    *context = new pocket_engine_context{model, model->model.create_request(), 0};
+    ov::InferRequest request = model->model.create_request();
+    const bool has_state = !request.query_state().empty();
+    *context = new pocket_engine_context{model, std::move(request), has_state};
     return POCKET_OK;
   });
 }
@@ -128,8 +131,10 @@ void bind_input(pocket_engine_context* context, const pocket_engine_input& input
 
 /// Lets OpenVINO write a fixed-size output where the host wants it.
 bool bind_output(pocket_engine_context* context, const pocket_engine_output& output) {
-  const Port& port = context->owner->model.outputs().at(output.index);
-  if (port.dtype == POCKET_STRING || !port.shape.is_static() || output.data == nullptr)
+  const Model& model = context->owner->model;
+  const Port& port = model.outputs().at(output.index);
+  if (model.passes_through() || port.dtype == POCKET_STRING || !port.shape.is_static() ||
+      output.data == nullptr)
     return false;
   const ov::Shape shape = port.shape.to_shape();
   if (output.capacity < ov::shape_size(shape) * port.type.size()) return false;
@@ -188,6 +193,8 @@ int32_t run(pocket_engine_context* context, const pocket_engine_input* inputs, u
       if (output.index < 64 && bind_output(context, output)) bound |= uint64_t{1} << output.index;
     }
     unbind_stale_outputs(context, bound);
+    // Every call starts anew: what one client's call left behind is not the next one's to see.
+    if (context->has_state) context->request.reset_state();
     context->request.infer();
     int32_t status = POCKET_OK;
     for (auto& output : wanted) {

@@ -1,11 +1,12 @@
 #include "model.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
-#include <stdexcept>
 #include <utility>
 
 #include "elastic.h"
+#include "strings.h"
 
 namespace pocket::openvino_engine {
 namespace {
@@ -42,7 +43,8 @@ ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
     const std::string value = options.options[index].value;
     if (key == "precision") {
       if (value != "float32" && value != "auto") {
-        throw std::invalid_argument("precision is 'float32' or 'auto', not '" + value + "'");
+        throw Refusal(POCKET_INVALID_ARGUMENT,
+                      "precision is 'float32' or 'auto', not '" + value + "'");
       }
       exact = value == "float32";
     } else if (key == "cache_dir") {
@@ -50,8 +52,9 @@ ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
     } else if (key == "num_streams") {
       properties[ov::num_streams.name()] = value;
     } else {
-      throw std::invalid_argument("unknown option '" + key +
-                                  "': openvino knows precision, cache_dir and num_streams");
+      throw Refusal(
+          POCKET_INVALID_ARGUMENT,
+          "unknown option '" + key + "': openvino knows precision, cache_dir and num_streams");
     }
   }
   // Some processors run float32 models in bfloat16 unless told not to.
@@ -59,14 +62,24 @@ ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
   return properties;
 }
 
+/// The port's own name. A tensor may have several: one that is handed on from an input has that
+/// one's too.
+std::string name_of(const ov::Output<const ov::Node>& output, const std::string& fallback) {
+  const auto& names = output.get_names();
+  if (names.empty()) return fallback;
+  const std::string friendly = output.get_node()->get_friendly_name();
+  const std::string own = friendly.substr(0, friendly.rfind("/sink_port_"));
+  return names.count(own) > 0 ? own : *std::min_element(names.begin(), names.end());
+}
+
 Port describe(const ov::Output<const ov::Node>& output, const std::string& fallback) {
   Port port;
-  port.name = output.get_names().empty() ? fallback : output.get_any_name();
+  port.name = name_of(output, fallback);
   port.type = output.get_element_type();
   port.dtype = dtype_of(port.type);
   port.shape = output.get_partial_shape();
   if (port.shape.rank().is_static() && port.shape.rank().get_length() > POCKET_MAX_RANK) {
-    throw std::invalid_argument("tensor '" + port.name + "' has more than 8 dimensions");
+    throw Refusal(POCKET_UNIMPLEMENTED, "tensor '" + port.name + "' has more than 8 dimensions");
   }
   return port;
 }
@@ -77,16 +90,16 @@ int32_t dtype_of(const ov::element::Type& type) {
   for (const auto& [dtype, known] : types()) {
     if (known == type) return dtype;
   }
-  throw std::invalid_argument("element type " + type.get_type_name() +
-                              " is not one Pocket carries");
+  throw Refusal(POCKET_UNIMPLEMENTED,
+                "element type " + type.get_type_name() + " is not one Pocket carries");
 }
 
 ov::element::Type type_of(int32_t dtype) {
   for (const auto& [known, type] : types()) {
     if (known == dtype) return type;
   }
-  throw std::invalid_argument(std::string("OpenVINO has no element type ") +
-                              pocket_dtype_name(dtype));
+  throw Refusal(POCKET_UNIMPLEMENTED,
+                std::string("OpenVINO has no element type ") + pocket_dtype_name(dtype));
 }
 
 Model::Model(const pocket_engine_load_options& options) {
@@ -98,6 +111,22 @@ Model::Model(const pocket_engine_load_options& options) {
   }
   for (const auto& output : compiled_.outputs()) {
     outputs_.push_back(describe(output, "output_" + std::to_string(outputs_.size())));
+  }
+  // An input that is handed on has lost its own name to the output's.
+  for (size_t index = 0; index < inputs_.size(); ++index) {
+    const auto same = [&](const Port& output) { return output.name == inputs_[index].name; };
+    if (std::none_of(outputs_.begin(), outputs_.end(), same)) continue;
+    inputs_[index].name = compiled_.inputs()[index].get_node()->get_friendly_name();
+  }
+  const auto runtime = compiled_.get_runtime_model();
+  for (const auto& result : runtime->get_results()) {
+    const std::string source = result->get_input_node_ptr(0)->get_type_name();
+    passes_through_ = passes_through_ || source == "Parameter";
+  }
+  const auto has_strings = [](const Port& port) { return port.dtype == POCKET_STRING; };
+  if (std::any_of(inputs_.begin(), inputs_.end(), has_strings) ||
+      std::any_of(outputs_.begin(), outputs_.end(), has_strings)) {
+    check_string_operations(*core().read_model(std::string(options.model_path)));
   }
 }
 

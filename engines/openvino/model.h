@@ -3,12 +3,24 @@
 
 #include <cstdint>
 #include <openvino/openvino.hpp>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "pocket/engine.h"
 
 namespace pocket::openvino_engine {
+
+/// What this plugin refuses itself, with the status to answer. OpenVINO's own errors are others.
+class Refusal : public std::runtime_error {
+ public:
+  Refusal(int32_t status, const std::string& message)
+      : std::runtime_error(message), status_(status) {}
+  int32_t status() const { return status_; }
+
+ private:
+  int32_t status_;
+};
 
 /// A port of the model as Pocket names it.
 struct Port {
@@ -26,17 +38,21 @@ class Model {
 
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }
+  /// True when some output is an input handed on: OpenVINO does not write it to an output tensor
+  /// that it is given, so its outputs must be fetched.
+  bool passes_through() const { return passes_through_; }
   ov::InferRequest create_request() { return compiled_.create_infer_request(); }
 
  private:
   ov::CompiledModel compiled_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
+  bool passes_through_ = false;
 };
 
-/// Pocket's dtype of an OpenVINO type; throws std::invalid_argument for types Pocket lacks.
+/// Pocket's dtype of an OpenVINO type; throws Refusal for types Pocket lacks.
 int32_t dtype_of(const ov::element::Type& type);
-/// OpenVINO's type of a Pocket dtype; throws std::invalid_argument for types OpenVINO lacks.
+/// OpenVINO's type of a Pocket dtype; throws Refusal for types OpenVINO lacks.
 ov::element::Type type_of(int32_t dtype);
 
 }  // namespace pocket::openvino_engine

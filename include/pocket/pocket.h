@@ -131,7 +131,7 @@ POCKET_API void pocket_call_destroy(pocket_call* call);
  * The room and its contents stay for later submissions until the input is set again. */
 POCKET_API int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int32_t rank,
                                      const int64_t* shape, pocket_tensor* tensor);
-/* Sets a string input from `count` (= product of shape) byte strings. */
+/* Sets a string input from `count` (= product of shape) byte strings; of none, both may be NULL. */
 POCKET_API int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, int32_t rank,
                                              const int64_t* shape, const char* const* strings,
                                              const size_t* lengths);

@@ -51,8 +51,10 @@ pocket_status status_of_errno(int value) {
 }  // namespace
 
 Error errno_error(const std::string& what, int errno_value) {
+  const char* advice =
+      errno_value == EMFILE ? " (raise the limit of this process, `ulimit -n`, or close some)" : "";
   return Error{status_of_errno(errno_value),
-               what + ": " + std::generic_category().message(errno_value)};
+               what + ": " + std::generic_category().message(errno_value) + advice};
 }
 
 }  // namespace pocket

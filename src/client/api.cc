@@ -7,9 +7,12 @@
 #include <new>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "client/call.h"
 #include "client/model.h"
 #include "client/session.h"
@@ -86,15 +89,20 @@ int32_t find_index(const std::vector<pocket::wire::control::TensorInfoT>& infos,
                    const char* kind, uint32_t* index) {
   if (name == nullptr || index == nullptr) return missing("name and index");
   std::string known;
+  std::vector<std::string_view> names;
   for (uint32_t position = 0; position < infos.size(); ++position) {
     if (infos[position].name == name) {
       *index = position;
       return POCKET_OK;
     }
     known += (known.empty() ? "'" : ", '") + infos[position].name + "'";
+    names.push_back(infos[position].name);
   }
-  return failed(Error{POCKET_NOT_FOUND, std::string("the model has no ") + kind + " '" + name +
-                                            "'; it has " + (known.empty() ? "none" : known)});
+  const std::string nearest = pocket::nearest_word(name, names);
+  return failed(
+      Error{POCKET_NOT_FOUND, std::string("the model has no ") + kind + " '" + name + "'" +
+                                  (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") +
+                                  "; it has " + (known.empty() ? "none" : known)});
 }
 
 int32_t fill_info(const std::vector<pocket::wire::control::TensorInfoT>& infos, uint32_t index,
@@ -307,10 +315,10 @@ int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int3
 int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, int32_t rank,
                                   const int64_t* shape, const char* const* strings,
                                   const size_t* lengths) {
-  if (call == nullptr || strings == nullptr || lengths == nullptr) {
-    return missing("call, strings and lengths");
-  }
+  if (call == nullptr) return missing("call");
   if (!good_shape(rank, shape)) return bad_shape();
+  const bool empty = std::count(shape, shape + rank, 0) > 0;  // there is nothing to point to
+  if (!empty && (strings == nullptr || lengths == nullptr)) return missing("strings and lengths");
   return guarded([&] {
     return status_of(
         call->call.set_strings(index, {shape, static_cast<size_t>(rank)}, strings, lengths));

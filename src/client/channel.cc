@@ -176,18 +176,24 @@ Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
   return ok_result();
 }
 
-void Channel::ask_to_cancel(uint64_t call_id) {
-  const uint64_t runner_taken =
-      response_header()->submissions_taken.load(std::memory_order_acquire);
-  if (broken() || submitted_ - runner_taken >= wire::kRingSlots) return;
-  wire::Submission submission{};
-  submission.opcode = wire::Opcode::kCancel;
-  submission.block_offset = call_id;
-  auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
-  std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
-  request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
-  if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
-    ipc::ring_doorbell(doorbell_.get());
+void Channel::ask_to_cancel() {
+  for (auto& entry : abandoned_) {
+    const uint64_t runner_taken =
+        response_header()->submissions_taken.load(std::memory_order_acquire);
+    // A full ring: later, when the runner has taken something or answered.
+    if (broken() || submitted_ - runner_taken >= wire::kRingSlots) return;
+    if (entry.asked) continue;
+    entry.asked = true;
+    unasked_ -= 1;
+    wire::Submission submission{};
+    submission.opcode = wire::Opcode::kCancel;
+    submission.block_offset = entry.call_id;
+    auto* slots = reinterpret_cast<wire::Submission*>(requests_[0].data() + wire::kHeaderBytes);
+    std::memcpy(&slots[submitted_ % wire::kRingSlots], &submission, sizeof(submission));
+    request_header()->submitted.store(++submitted_, std::memory_order_seq_cst);
+    if (response_header()->runner_parked.load(std::memory_order_seq_cst) != 0) {
+      ipc::ring_doorbell(doorbell_.get());
+    }
   }
 }
 
@@ -199,8 +205,9 @@ void Channel::give_up(Pending& pending, pocket_status status) {
     if (pending.done.load(std::memory_order_acquire)) return;
     call_id = pending.call_id;
     pending_[call_id % wire::kRingSlots] = kAbandoned;
-    abandoned_.push_back({call_id, {}, {}});
-    ask_to_cancel(call_id);
+    abandoned_.push_back({call_id, false, {}, {}});
+    unasked_ += 1;
+    ask_to_cancel();
     pending.completion = {};
     pending.completion.call_id = call_id;
     pending.completion.status = status;
@@ -244,6 +251,7 @@ void Channel::free_abandoned(uint64_t call_id) {
   if (found == abandoned_.end()) return;
   for (const Block& block : found->requests) request_arena_.free(block);
   for (const Block& block : found->responses) response_arena_.free(block);
+  unasked_ -= found->asked ? 0 : 1;
   abandoned_.erase(found);
 }
 
@@ -279,6 +287,7 @@ uint32_t Channel::drain() {
     taken_.store(taken, std::memory_order_relaxed);
     request_header()->completions_taken.store(taken, std::memory_order_release);
   }
+  if (unasked_ > 0) ask_to_cancel();
   return count;
 }
 

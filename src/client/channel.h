@@ -83,6 +83,7 @@ class Channel {
   /// A submission that was given up and that the runner has not answered yet, with its memory.
   struct Abandoned {
     uint64_t call_id;
+    bool asked = false;  // the runner not to start it
     std::vector<Block> requests;
     std::vector<Block> responses;
   };
@@ -95,7 +96,7 @@ class Channel {
   Result<void> grow(uint64_t request_bytes, uint64_t response_bytes);
   uint32_t drain();                       // mutex_ held
   void fail_all();                        // mutex_ held
-  void ask_to_cancel(uint64_t call_id);   // mutex_ held
+  void ask_to_cancel();                   // mutex_ held: whatever it has not been asked yet
   void free_abandoned(uint64_t call_id);  // mutex_ held
   void wake_sleeper(uint64_t call_id);
   void look_for_runner();
@@ -133,6 +134,7 @@ class Channel {
   std::array<Pending*, wire::kRingSlots> pending_{};  // guarded by mutex_
   std::vector<uint32_t> free_slots_;                  // guarded by mutex_
   std::vector<Abandoned> abandoned_;                  // guarded by mutex_
+  uint32_t unasked_ = 0;                              // guarded by mutex_: of abandoned_
   std::atomic<bool> runner_gone_{false};              // found out by itself
   std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
 };

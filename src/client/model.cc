@@ -37,13 +37,13 @@ Result<void> Model::open_channel() {
   if (opened == nullptr || (reply.fds.size() != 4 && !reply.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than an open model"};
   }
-  auto used = use_channel(*opened, std::move(reply));
+  auto used = use_channel(*opened, reply);
   // What cannot be used here must not stay open there.
   if (!used.ok()) session_->close_channel(opened->channel);
   return used;
 }
 
-Result<void> Model::use_channel(control::OpenedT& answer, Reply reply) {
+Result<void> Model::use_channel(control::OpenedT& answer, Reply& reply) {
   if (reply.lost_fds) {
     return Error{POCKET_RESOURCE_EXHAUSTED,
                  "opening model '" + options_.name +

@@ -48,7 +48,7 @@ class Model {
   Model(std::shared_ptr<Session> session, ModelOptions options)
       : session_(std::move(session)), options_(std::move(options)) {}
   Result<void> open_channel();  // mutex_ held, or not shared yet
-  Result<void> use_channel(wire::control::OpenedT& answer, Reply reply);  // likewise
+  Result<void> use_channel(wire::control::OpenedT& answer, Reply& reply);  // likewise
 
   const std::shared_ptr<Session> session_;
   const ModelOptions options_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "daemon/descriptors.h"
 #include "ipc/liveness.h"
 #include "ipc/region.h"
 #include "wire/layout.h"
@@ -16,6 +17,8 @@ namespace pocket::daemon {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+// Channels that are being made may use some of what new clients are refused.
+constexpr uint64_t kReserve = kReservedDescriptors - 40;
 
 /// Opens the region anew, for reading only: its holder cannot map it writable.
 Result<UniqueFd> reopen_read_only(const UniqueFd& region) {
@@ -51,6 +54,7 @@ Result<RegionPair> create_regions(uint64_t request_bytes, uint64_t response_byte
   pair.request_bytes = *request;
   pair.response_bytes = *response;
   POCKET_ASSIGN_OR_RETURN(pair.request, ipc::create_region("pocket-request", *request));
+  POCKET_RETURN_IF_ERROR(check_descriptors_left(pair.request.get(), kReserve));
   POCKET_ASSIGN_OR_RETURN(pair.request_read_only, reopen_read_only(pair.request));
   POCKET_ASSIGN_OR_RETURN(pair.response, ipc::create_region("pocket-response", *response));
   return pair;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -27,8 +29,10 @@ constexpr std::array<std::string_view, 7> kBudget = {
 constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
                                                       "engine_dir", "runner",       "log_level",
                                                       "log_file",   "drain_seconds"};
-constexpr std::array<std::string_view, 5> kLimits = {"sessions", "channels_per_session",
-                                                     "region_bytes", "session_bytes", "runners"};
+constexpr std::array<std::string_view, 6> kLimits = {"sessions",         "channels_per_session",
+                                                     "region_bytes",     "session_bytes",
+                                                     "patience_seconds", "runners"};
+constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 4> kEngines = {"default", "threads", "concurrency",
                                                       "cache_dir"};
 constexpr std::array<std::string_view, 3> kModels = {"keep_alive_seconds", "load_timeout_seconds",
@@ -43,6 +47,9 @@ Result<void> read_service(const toml::table& table, const std::string& path, Con
   reader.read<std::string>("engine_dir", "a path", config.engine_dir);
   reader.read<std::string>("runner", "a path", config.runner);
   reader.read<std::string>("log_level", "debug, info, warning or error", config.log_level);
+  if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
+    reader.fail(*table.get("log_level"), "'log_level' must be debug, info, warning or error");
+  }
   reader.read<std::string>("log_file", "a path", config.log_file);
   reader.read_seconds("drain_seconds", config.drain_seconds);
   return reader.result();
@@ -56,6 +63,7 @@ Result<void> read_limits(const toml::table& table, const std::string& path, Conf
   reader.read_count("region_bytes", 65536, int64_t{1} << 40, config.region_bytes);
   reader.read_count("session_bytes", 65536, int64_t{1} << 44, config.session_bytes);
   reader.read_count("runners", 1, 4096, config.runners);
+  reader.read_seconds("patience_seconds", config.patience_seconds);
   return reader.result();
 }
 
@@ -153,6 +161,10 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
 }
 
 Result<void> read_config_file(const std::string& path, Config& config) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return errno_error(fmt::format("reading configuration '{}'", path), EISDIR);
+  }
   std::ifstream file(path);
   if (!file) return errno_error(fmt::format("reading configuration '{}'", path), errno);
   return parse_config({std::istreambuf_iterator<char>(file), {}}, path, config);

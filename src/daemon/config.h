@@ -28,6 +28,7 @@ struct Config {
   uint64_t region_bytes = uint64_t{1} << 30;
   uint64_t session_bytes = uint64_t{4} << 30;
   uint32_t runners = 64;
+  double patience_seconds = 10;
   // [engines]
   std::string default_engine = "openvino";
   uint32_t threads = 0;      // 0: the processors and the quota this service may use

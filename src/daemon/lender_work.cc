@@ -211,8 +211,25 @@ void Lender::Work::handle(Client& client, uint64_t now_ns) {
   }
   handle_cpu(client, busy, bursts, now_ns);
   handle_memory(client, busy, bursts, now_ns);
+  watch(client, now_ns);
+}
+
+void Lender::Work::watch(Client& client, uint64_t now_ns) {
   set_timer(client);
-  if (!set_wants(client)) handle(client, now_ns);
+  bool in_time = set_wants(client);
+  Side& memory = client.memory;
+  if (memory.holds && !memory.pool->loan.held() && follows_calls(memory.spec.policy.granularity)) {
+    // About to be lent: not where the last answer may have passed its look at `wants` before.
+    wire::BoardSlot& entry = slot(client);
+    const uint32_t bursts = entry.bursts.load();
+    if (entry.answering.load() >= entry.in_flight.load()) {
+      client.rests = true;
+      client.rests_in_burst = bursts;
+      release(*client.runner, memory);
+      in_time = set_wants(client) && in_time;
+    }
+  }
+  if (!in_time) handle(client, now_ns);
 }
 
 void Lender::Work::handle_cpu(Client& client, bool busy, uint32_t bursts, uint64_t now_ns) {
@@ -264,8 +281,7 @@ void Lender::Work::handle_timer(Client& client, uint64_t now_ns) {
     measure_idle(client, client.cpu, now_ns);
     measure_idle(client, client.memory, now_ns);
   }
-  set_timer(client);
-  if (!set_wants(client)) handle(client, now_ns);
+  watch(client, now_ns);
 }
 
 void Lender::Work::set_timer(Client& client) {
@@ -298,10 +314,13 @@ bool Lender::Work::set_wants(Client& client) {
   wire::BoardSlot& entry = slot(client);
   const uint32_t before = entry.wants.exchange(wants);
   // A call may have come just before the runner was told to tell.
-  const bool late = (wants & ~before & wire::kWantsBusy) != 0 && entry.in_flight.load() > 0 &&
-                    client.cpu.pool != nullptr && !client.cpu.holds &&
-                    follows_calls(client.cpu.spec.policy.granularity);
-  return !late;
+  if ((wants & ~before & wire::kWantsBusy) == 0 || entry.in_flight.load() == 0) return true;
+  const auto waits = [](const Side& side) {
+    return side.pool != nullptr && !side.holds && follows_calls(side.spec.policy.granularity);
+  };
+  const bool memory_rests =
+      client.memory_due_ns != 0 || (client.rests && client.rests_in_burst == entry.bursts.load());
+  return !waits(client.cpu) && (!waits(client.memory) || memory_rests);
 }
 
 /// A client that sleeps lends what it does not use; one that wakes has it back within a period.

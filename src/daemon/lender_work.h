@@ -115,6 +115,8 @@ class Lender::Work {
   void measure_idle(Client& client, Side& side, uint64_t now_ns);
   /// Says what the runner shall tell; false when that comes too late for something.
   bool set_wants(Client& client);
+  /// Sets wants, and makes up for what came too late. After what handle_... changed.
+  void watch(Client& client, uint64_t now_ns);
   void set_timer(Client& client);
 
   void acquire(Runner& runner, Side& side);

@@ -5,11 +5,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <set>
 
+#include "base/clock.h"
 #include "cgroup/effective.h"
 #include "daemon/processors.h"
 
@@ -20,6 +23,9 @@ namespace control = wire::control;
 using cgroup::Controller;
 
 constexpr int64_t kPeriodUs = 100'000;
+// How often, and how many times, groups of a killed service are tried to be removed.
+constexpr uint64_t kStaleRetryNs = kNanosecondsPerSecond / 2;
+constexpr uint32_t kStaleRounds = 60;
 
 /// True when `inner` is `outer` or lies below it.
 bool lies_in(const std::string& inner, const std::string& outer) {
@@ -31,9 +37,6 @@ bool lies_in(const std::string& inner, const std::string& outer) {
 Lending::Lending(EventLoop& loop, const Config& config)
     : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
   if (config_.cpus <= 0 && config_.memory == 0) {
-    notes_.push_back(
-        "nothing is lent: runners have no budget of their own, so they cannot run short "
-        "(budget.cpus and budget.memory set one)");
     return;
   }
   for (const Controller controller : cgroup::kBoth) {
@@ -57,7 +60,13 @@ Lending::Lending(EventLoop& loop, const Config& config)
   }
 }
 
-Lending::~Lending() = default;
+Lending::~Lending() {
+  if (stale_timer_ != 0) loop_.cancel(stale_timer_);
+  lender_.reset();
+  borrowers_.clear();
+  // The runners' groups share it, so none of them takes it along.
+  if (host_.layout() != cgroup::Layout::kNone) (void)host_.remove_stale(parent());
+}
 
 void Lending::note(const std::string& text) {
   spdlog::warn("{}", text);
@@ -67,10 +76,12 @@ void Lending::note(const std::string& text) {
 /// This service's own, so that two services on one machine do not meet.
 std::string Lending::parent() const { return fmt::format("{}/{}", config_.cgroup, ::getpid()); }
 
-/// Groups of services that were killed. Their runners ended with them, or are about to.
+/// Groups of services that were killed. Their runners are about to end, which takes as long as the
+/// calls that run in them: what is not empty yet is tried again.
 void Lending::remove_stale_groups() {
   namespace fs = std::filesystem;
   std::error_code error;
+  std::set<pid_t> dead;
   for (const Controller controller : cgroup::kBoth) {
     const fs::path top = fs::path(host_.mount_point(controller)) / config_.cgroup;
     for (const auto& service : fs::directory_iterator(top, error)) {
@@ -78,18 +89,38 @@ void Lending::remove_stale_groups() {
       pid_t pid = 0;
       const auto parsed = std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
       if (!service.is_directory(error) || parsed.ptr != pid_text.data() + pid_text.size()) continue;
-      if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
-      for (const auto& runner : fs::directory_iterator(service.path(), error)) {
-        if (!runner.is_directory(error)) continue;
-        const std::string name =
-            fmt::format("{}/{}/{}", config_.cgroup, pid, runner.path().filename().string());
-        if (auto gone = host_.remove_stale(name); !gone.ok()) {
-          spdlog::warn("a group of an earlier service stays: {}", gone.error().message);
-        }
-      }
-      (void)host_.remove_stale(fmt::format("{}/{}", config_.cgroup, pid));
+      if (::kill(pid, 0) != 0 && errno == ESRCH) dead.insert(pid);
     }
   }
+  stale_timer_ = 0;
+  if (std::ranges::count_if(dead, [this](pid_t pid) { return !remove_groups_of(pid); }) == 0)
+    return;
+  if (++stale_rounds_ < kStaleRounds) {
+    stale_timer_ = loop_.after(kStaleRetryNs, [this] { remove_stale_groups(); });
+  }
+}
+
+/// True when nothing of it is left.
+bool Lending::remove_groups_of(pid_t pid) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string name = fmt::format("{}/{}", config_.cgroup, pid);
+  bool gone = true;
+  for (const Controller controller : cgroup::kBoth) {
+    const fs::path folder = fs::path(host_.mount_point(controller)) / name;
+    std::vector<std::string> runners;
+    for (const auto& runner : fs::directory_iterator(folder, error)) {
+      if (runner.is_directory(error)) runners.push_back(runner.path().filename());
+    }
+    for (const std::string& runner : runners) {
+      auto removed = host_.remove_stale(name + "/" + runner);
+      gone = gone && removed.ok();
+      if (!removed.ok() && stale_rounds_ + 1 == kStaleRounds) {
+        spdlog::warn("a group of an earlier service stays: {}", removed.error().message);
+      }
+    }
+  }
+  return host_.remove_stale(name).ok() && gone;
 }
 
 Result<ClientPolicies> Lending::policies(const std::string& cpu, const std::string& memory) const {
@@ -248,6 +279,11 @@ void Lending::detach(uint64_t session, const RunnerProcess* runner) {
 void Lending::report(bool reconcile, std::function<void(control::LeasesT)> done) {
   auto finish = [this, done = std::move(done)](control::LeasesT leases) {
     leases.notes = notes_;
+    if (config_.cpus <= 0 && config_.memory == 0) {
+      leases.notes.push_back(
+          "nothing is lent: runners have no budget of their own, so they cannot run short "
+          "(budget.cpus and budget.memory set one)");
+    }
     done(std::move(leases));
   };
   if (lender_ == nullptr) {

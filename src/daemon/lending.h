@@ -33,7 +33,7 @@ class Lending {
 
   /// Whether clients' budgets matter here at all.
   bool enabled() const { return lender_ != nullptr; }
-  /// For `pocket service status` and `pocket leases`.
+  /// What was asked for and cannot be had, for `pocket service status` and `pocket leases`.
   const std::vector<std::string>& notes() const { return notes_; }
 
   /// INVALID_ARGUMENT with the grammar when a text is wrong; an empty one means the default.
@@ -68,6 +68,7 @@ class Lending {
 
   void note(const std::string& text);
   void remove_stale_groups();
+  bool remove_groups_of(pid_t pid);
   Result<void> limit(Borrower& borrower, pid_t pid);
   SideSpec side(cgroup::Controller controller, const lease::Policy& policy,
                 const ipc::PeerIdentity& peer, const std::string& borrower) const;
@@ -80,6 +81,8 @@ class Lending {
   std::map<const RunnerProcess*, Borrower> borrowers_;
   std::map<std::pair<uint64_t, const RunnerProcess*>, Client> clients_;
   uint32_t next_id_ = 1;
+  EventLoop::TimerId stale_timer_ = 0;
+  uint32_t stale_rounds_ = 0;
   std::unique_ptr<Lender> lender_;  // none: nothing is lent; last, so that it ends first
 };
 

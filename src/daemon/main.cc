@@ -6,8 +6,6 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "daemon/descriptors.h"
 #include "daemon/service.h"
 #include "daemon/service_manager.h"
 
@@ -93,14 +92,6 @@ Result<void> set_up_log(const Config& config, bool background) {
     return Error{POCKET_INVALID_ARGUMENT, std::string("opening the log: ") + error.what()};
   }
   return ok_result();
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {

@@ -1,11 +1,14 @@
 #include "daemon/models.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/engine_names.h"
+#include "base/nearest.h"
 #include "model/digest.h"
 
 namespace pocket::daemon {
@@ -55,6 +58,19 @@ std::string Models::engine_of(const model::ModelSource& source, const std::strin
   if (source.format == "null") return "null";
   if (!wanted.empty()) return wanted;
   return source.manifest.engine.value_or(config_.default_engine);
+}
+
+/// Before anything is kept under the name of an engine, which may be a client's invention.
+Result<void> Models::check_engine(const std::string& engine) const {
+  const auto engines = list_engines(config_.engine_dir);
+  if (std::find(engines.begin(), engines.end(), engine) != engines.end()) return ok_result();
+  const std::vector<std::string_view> known(engines.begin(), engines.end());
+  const std::string nearest = nearest_word(engine.substr(0, 64), known);
+  return Error{
+      POCKET_NOT_FOUND,
+      fmt::format("there is no engine '{}' in '{}'{}; engines there: {}", engine.substr(0, 64),
+                  config_.engine_dir, nearest.empty() ? "" : "; did you mean '" + nearest + "'?",
+                  engines.empty() ? "none" : fmt::format("{}", fmt::join(engines, ", ")))};
 }
 
 void Models::open(const std::string& name, const std::string& version, const std::string& engine,
@@ -108,11 +124,15 @@ LoadedModel& Models::entry_for(model::ModelSource source, const std::string& eng
 void Models::open_source(model::ModelSource source, const std::string& engine,
                          const std::string& digest, const Opened& opened) {
   const std::string chosen = engine_of(source, engine);
-  LoadedModel& model = entry_for(std::move(source), chosen, digest);
+  if (auto known = check_engine(chosen); !known.ok()) {
+    opened(std::move(known).error().with_context(fmt::format("model '{}'", source.name)));
+    return;
+  }
+  LoadedModel& model = entry_for(source, chosen, digest);
   model.last_used_ns = monotonic_ns();
   if (model.state == ModelState::kReady) {
     start_idle_timer(model);
-    opened(&model);
+    opened(OpenedModel{&model, std::move(source)});
     return;
   }
   if (on_empty_) {
@@ -127,7 +147,13 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
                              static_cast<double>(model.not_before_ns - model.last_used_ns) / 1e9)});
     return;
   }
-  model.waiters.push_back(opened);
+  model.waiters.push_back([opened, source = std::move(source)](Result<LoadedModel*> loaded) {
+    if (loaded.ok()) {
+      opened(OpenedModel{*loaded, source});
+    } else {
+      opened(std::move(loaded).error());
+    }
+  });
   if (model.state != ModelState::kLoading) start_load(model);
 }
 
@@ -245,6 +271,14 @@ void Models::use(LoadedModel& model, int channels) {
   model.channels = static_cast<uint32_t>(static_cast<int>(model.channels) + channels);
   model.last_used_ns = monotonic_ns();
   start_idle_timer(model);
+}
+
+uint64_t Models::channels_of(const RunnerProcess& runner) const {
+  uint64_t channels = 0;
+  for (const auto& [key, model] : models_) {
+    if (model->runner == &runner) channels += model->channels;
+  }
+  return channels;
 }
 
 void Models::start_idle_timer(LoadedModel& model) {

@@ -46,11 +46,17 @@ struct LoadedModel {
   std::vector<std::function<void(Result<LoadedModel*>)>> waiters;
 };
 
+/// A loaded copy, and the entry of the repository under which it was asked for.
+struct OpenedModel {
+  LoadedModel* model = nullptr;
+  model::ModelSource source;
+};
+
 /// Loads, shares, keeps and unloads models, each group of them in a runner of its own. Loop's
 /// thread only.
 class Models {
  public:
-  using Opened = std::function<void(Result<LoadedModel*>)>;
+  using Opened = std::function<void(Result<OpenedModel>)>;
   using OnRunnerDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
 
   Models(EventLoop& loop, const Config& config, Lending& lending, OnRunnerDeath on_runner_death);
@@ -60,6 +66,8 @@ class Models {
             Opened opened);
   /// A channel came (+1) or went (-1); the last one starts the keep-alive time.
   void use(LoadedModel& model, int channels);
+  /// Channels to the models of one runner.
+  uint64_t channels_of(const RunnerProcess& runner) const;
   /// FAILED_PRECONDITION while clients use it, NOT_FOUND when it is not loaded.
   Result<void> unload(const std::string& name, const std::string& version);
   /// Every model of the repository, loaded or not.
@@ -86,6 +94,7 @@ class Models {
   void forget_runner(RunnerProcess& runner, const std::string& how);
   void release(LoadedModel& model);
   void start_idle_timer(LoadedModel& model);
+  Result<void> check_engine(const std::string& engine) const;
   std::string engine_of(const model::ModelSource& source, const std::string& wanted) const;
 
   EventLoop& loop_;

@@ -133,6 +133,8 @@ void RunnerProcess::reap() {
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
   const std::string how = describe_exit(status);
+  // What it said before it ended counts: why an engine could not be loaded, for one.
+  link_->receive_rest();
   loop_.forget(pidfd_.get());
   pidfd_.reset();
   spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,

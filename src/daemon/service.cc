@@ -1,17 +1,31 @@
 #include "daemon/service.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/clock.h"
 
 namespace pocket::daemon {
 
 namespace control = wire::control;
+
+namespace {
+
+/// A client's name as it may appear in a log: short, and without anything that could fake a line.
+std::string printable(const std::string& name) {
+  std::string text = name.substr(0, 64);
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return text;
+}
+
+}  // namespace
 
 Service::Service(EventLoop& loop, const Config& config)
     : loop_(loop),
@@ -30,6 +44,14 @@ Service::~Service() {
 
 Result<void> Service::start(std::function<void()> on_ready) {
   on_ready_ = std::move(on_ready);
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(config_.models, ignored)) {
+    return Error{POCKET_NOT_FOUND,
+                 fmt::format("there is no models folder '{}': make it, or name another one with "
+                             "--models or service.models",
+                             config_.models)};
+  }
+  spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   POCKET_ASSIGN_OR_RETURN(listener_, ipc::listen_control(config_.socket, config_.socket_mode));
   POCKET_RETURN_IF_ERROR(
       loop_.watch(listener_.get(), EPOLLIN, [this](uint32_t) { accept_clients(); }));
@@ -41,7 +63,7 @@ void Service::preload() {
   preloads_left_ = config_.preload.size();
   if (preloads_left_ == 0) become_ready();
   for (const auto& name : config_.preload) {
-    models_.open(name, "", "", [this, name](Result<LoadedModel*> model) {
+    models_.open(name, "", "", [this, name](Result<OpenedModel> model) {
       if (!model.ok()) {
         failure_ = fmt::format("preloading: {}", model.error().message);
         shut_down();
@@ -71,38 +93,24 @@ void Service::shut_down() {
   models_.shut_down(grace, [this] { loop_.post([this] { loop_.stop(); }); });
 }
 
-void Service::accept_clients() {
-  for (int count = 0; count < 64; ++count) {
-    auto socket = ipc::accept_control(listener_.get());
-    if (!socket.ok()) return;
-    auto peer = ipc::peer_identity(socket->get());
-    if (!peer.ok()) continue;
-    auto session = std::make_unique<Session>();
-    const uint64_t id = next_session_++;
-    session->id = id;
-    session->peer = std::move(*peer);
-    if (!lending_.enabled()) session->peer.pidfd.reset();
-    session->link = std::make_unique<PacketLink>(loop_, std::move(*socket));
-    if (sessions_.size() >= config_.sessions) {
-      control::FailedT failed;
-      failed.status = POCKET_BUSY;
-      failed.message =
-          fmt::format("{} clients are connected, the limit (limits.sessions)", sessions_.size());
-      session->link->send(wire::encode_message(0, std::move(failed)));
-      continue;
-    }
-    auto started = session->link->start(
-        [this, id](control::MessageT message, std::vector<UniqueFd>) {
-          if (Session* target = find(id)) handle(*target, std::move(message));
-        },
-        [this, id](const Error& reason) { end_session(id, reason); });
-    if (started.ok()) sessions_[id] = std::move(session);
-  }
-}
-
 Service::Session* Service::find(uint64_t session) {
   const auto found = sessions_.find(session);
   return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+void Service::send(uint64_t session, uint64_t request, std::vector<uint8_t> packet,
+                   std::vector<UniqueFd> fds) {
+  Session* target = find(session);
+  if (target == nullptr) return;
+  if (packet.size() > ipc::kMaxControlBytes) {
+    refuse(session, request,
+           Error{POCKET_RESOURCE_EXHAUSTED,
+                 fmt::format("the answer has {} bytes, more than the {} of a control message: "
+                             "shorten the labels or metadata of the model, or have fewer models",
+                             packet.size(), ipc::kMaxControlBytes)});
+    return;
+  }
+  target->link->send(std::move(packet), std::move(fds));
 }
 
 void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
@@ -118,6 +126,7 @@ void Service::end_session(uint64_t id, const Error& reason) {
   // The link is on the stack of its own callback: freed from the loop.
   auto session = std::make_shared<std::unique_ptr<Session>>(std::move(found->second));
   sessions_.erase(found);
+  if ((*session)->greeting_timer != 0) loop_.cancel((*session)->greeting_timer);
   if (reason.code != POCKET_UNAVAILABLE) {
     spdlog::warn("client {} (pid {}) closed: {}", (*session)->name, (*session)->peer.pid,
                  reason.message);
@@ -168,7 +177,9 @@ void Service::greet(Session& session, uint64_t request, const control::HelloT& h
     return;
   }
   session.greeted = true;
-  session.name = hello.client_name.substr(0, 64);
+  if (session.greeting_timer != 0) loop_.cancel(session.greeting_timer);
+  session.greeting_timer = 0;
+  session.name = printable(hello.client_name);
   control::WelcomeT welcome;
   welcome.version = version;
   welcome.service_version = POCKET_VERSION_TEXT;

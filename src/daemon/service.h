@@ -46,19 +46,28 @@ class Service {
     bool greeted = false;
     ClientPolicies policies;
     uint64_t bytes = 0;
+    uint32_t pending = 0;  // requests that wait for a model or a runner
+    EventLoop::TimerId greeting_timer = 0;
     std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels;
   };
 
   void accept_clients();
+  void accept_client(UniqueFd socket);
+  void turn_away_client();
+  void turn_away(UniqueFd socket, const Error& error);
   void end_session(uint64_t session, const Error& reason);
   void handle(Session& session, wire::control::MessageT message);
   void greet(Session& session, uint64_t request, const wire::control::HelloT& hello);
+  Result<void> check_pending(const Session& session) const;
   void open_model(Session& session, uint64_t request, const wire::control::OpenModelT& open);
   void make_channel(uint64_t session, uint64_t request, const wire::control::OpenModelT& open,
-                    LoadedModel& model);
+                    OpenedModel model);
+  Result<void> check_runner(const RunnerProcess& runner) const;
   void finish_channel(uint64_t session, uint64_t request, std::unique_ptr<Channel> channel,
-                      ChannelParts parts, const Result<wire::control::MessageT>& reply);
+                      ChannelParts parts, const model::ModelSource& source,
+                      const Result<wire::control::MessageT>& reply);
   void grow_channel(Session& session, uint64_t request, const wire::control::GrowChannelT& grow);
+  void take_back_growth(uint64_t session, uint32_t channel, uint64_t bytes);
   void close_channel(Session& session, uint64_t request, uint32_t channel);
   void detach(Channel& channel, std::function<void()> done);
   void handle_admin(Session& session, uint64_t request, const wire::control::MessageT& message);
@@ -76,10 +85,10 @@ class Service {
   Session* find(uint64_t session);
   template <typename Table>
   void answer(uint64_t session, uint64_t request, Table body, std::vector<UniqueFd> fds = {}) {
-    if (Session* target = find(session)) {
-      target->link->send(wire::encode_message(request, std::move(body)), std::move(fds));
-    }
+    send(session, request, wire::encode_message(request, std::move(body)), std::move(fds));
   }
+  void send(uint64_t session, uint64_t request, std::vector<uint8_t> packet,
+            std::vector<UniqueFd> fds);
   void refuse(uint64_t session, uint64_t request, const Error& error);
 
   EventLoop& loop_;
@@ -87,6 +96,7 @@ class Service {
   Lending lending_;
   Models models_;
   UniqueFd listener_;
+  UniqueFd spare_;  // given up for a moment to turn a client away when no descriptor is left
   std::function<void()> on_ready_;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
   uint64_t next_session_ = 1;

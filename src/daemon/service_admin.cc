@@ -39,8 +39,14 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
 }
 
 void Service::load_model(Session& session, uint64_t request, const control::LoadModelT& load) {
+  if (auto room = check_pending(session); !room.ok()) {
+    refuse(session.id, request, room.error());
+    return;
+  }
+  session.pending += 1;
   models_.open(load.name, load.version, load.engine,
-               [this, id = session.id, request](Result<LoadedModel*> model) {
+               [this, id = session.id, request](Result<OpenedModel> model) {
+                 if (Session* target = find(id)) target->pending -= 1;
                  if (model.ok()) {
                    answer(id, request, control::DoneT{});
                  } else {

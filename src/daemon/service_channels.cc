@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "daemon/descriptors.h"
 #include "daemon/service.h"
 #include "ipc/region.h"
 #include "wire/layout.h"
@@ -61,29 +62,57 @@ Result<void> Service::check_budget(const Session& session, uint64_t request_byte
   return ok_result();
 }
 
+Result<void> Service::check_pending(const Session& session) const {
+  if (session.pending < config_.channels_per_session) return ok_result();
+  return Error{POCKET_BUSY,
+               fmt::format("{} requests of this session wait for their models: wait for one",
+                           session.pending)};
+}
+
 void Service::open_model(Session& session, uint64_t request, const control::OpenModelT& open) {
-  if (session.channels.size() >= config_.channels_per_session) {
-    refuse(session.id, request,
-           Error{POCKET_RESOURCE_EXHAUSTED,
-                 fmt::format("{} models are open in this session, the limit "
-                             "(limits.channels_per_session)",
-                             session.channels.size())});
+  if (session.channels.size() + session.pending >= config_.channels_per_session) {
+    refuse(
+        session.id, request,
+        Error{POCKET_RESOURCE_EXHAUSTED,
+              fmt::format("{} models are open in this session and {} are being opened; the limit "
+                          "is {} (limits.channels_per_session): close some, or raise it",
+                          session.channels.size(), session.pending, config_.channels_per_session)});
     return;
   }
+  session.pending += 1;
   models_.open(open.name, open.version, open.engine,
-               [this, id = session.id, request, open](Result<LoadedModel*> model) {
-                 if (find(id) == nullptr) return;
-                 if (!model.ok()) {
-                   refuse(id, request, model.error());
+               [this, id = session.id, request, open](Result<OpenedModel> model) {
+                 Session* target = find(id);
+                 if (target == nullptr) return;
+                 if (model.ok()) {
+                   make_channel(id, request, open, std::move(*model));
                  } else {
-                   make_channel(id, request, open, **model);
+                   target->pending -= 1;
+                   refuse(id, request, model.error());
                  }
                });
 }
 
+Result<void> Service::check_runner(const RunnerProcess& runner) const {
+  constexpr uint64_t kDescriptorsOfChannel = 2;  // doorbell and notify socket
+  const uint64_t channels = models_.channels_of(runner);
+  const uint64_t limit = descriptor_limit();
+  if ((channels + 1) * kDescriptorsOfChannel + kReservedDescriptors < limit) return ok_result();
+  return Error{POCKET_RESOURCE_EXHAUSTED,
+               fmt::format("the runner of the model serves {} clients and may have {} file "
+                           "descriptors: close some clients, or raise the limit of pocketd "
+                           "(`ulimit -n`, LimitNOFILE=) and restart it",
+                           channels, limit)};
+}
+
 void Service::make_channel(uint64_t id, uint64_t request, const control::OpenModelT& open,
-                           LoadedModel& model) {
+                           OpenedModel opened) {
   Session& session = *find(id);
+  LoadedModel& model = *opened.model;
+  const auto refuse_it = [&](const Error& error) {
+    session.pending -= 1;
+    refuse(id, request, error);
+  };
   const uint64_t request_bytes =
       open.request_bytes == 0 ? default_region_bytes(model.inputs)
                               : std::max(open.request_bytes, wire::kArenaOffset + kSmallestRegion);
@@ -91,19 +120,21 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
       open.response_bytes == 0
           ? default_region_bytes(model.outputs)
           : std::max(open.response_bytes, wire::kArenaOffset + kSmallestRegion);
-  if (auto fits = check_budget(session, request_bytes, response_bytes); !fits.ok()) {
-    refuse(id, request, fits.error());
+  auto fits = check_budget(session, request_bytes, response_bytes);
+  if (fits.ok()) fits = check_runner(*model.runner);
+  if (!fits.ok()) {
+    refuse_it(fits.error());
     return;
   }
   auto parts = create_channel(request_bytes, response_bytes);
   if (!parts.ok()) {
-    refuse(id, request, parts.error());
+    refuse_it(parts.error());
     return;
   }
   auto response = duplicate(parts->regions.response);
   auto doorbell = duplicate(parts->doorbell);
   if (!response.ok() || !doorbell.ok()) {
-    refuse(id, request, response.ok() ? doorbell.error() : response.error());
+    refuse_it(response.ok() ? doorbell.error() : response.error());
     return;
   }
   auto channel = std::make_unique<Channel>();
@@ -130,16 +161,19 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
   RunnerProcess* runner = model.runner;
   auto shared_parts = std::make_shared<ChannelParts>(std::move(*parts));
   auto shared_channel = std::make_shared<std::unique_ptr<Channel>>(std::move(channel));
-  runner->request(
-      std::move(attach), std::move(fds),
-      [this, id, request, shared_parts, shared_channel](Result<control::MessageT> reply) {
-        finish_channel(id, request, std::move(*shared_channel), std::move(*shared_parts), reply);
-      });
+  runner->request(std::move(attach), std::move(fds),
+                  [this, id, request, shared_parts, shared_channel,
+                   source = std::move(opened.source)](Result<control::MessageT> reply) {
+                    finish_channel(id, request, std::move(*shared_channel),
+                                   std::move(*shared_parts), source, reply);
+                  });
 }
 
 void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Channel> channel,
-                             ChannelParts parts, const Result<control::MessageT>& reply) {
+                             ChannelParts parts, const model::ModelSource& source,
+                             const Result<control::MessageT>& reply) {
   Session* session = find(id);
+  if (session != nullptr) session->pending -= 1;
   if (!reply.ok() || session == nullptr) {
     if (session != nullptr) session->bytes -= channel->bytes;
     if (!reply.ok()) {
@@ -161,12 +195,12 @@ void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Chan
   const LoadedModel& model = *channel->model;
   control::OpenedT opened;
   opened.channel = channel->id;
-  opened.name = model.source.name;
-  opened.version = model.source.version;
+  opened.name = source.name;  // as this client calls it: others may share the copy
+  opened.version = source.version;
   opened.engine = model.engine;
   opened.inputs = share(model.inputs);
   opened.outputs = share(model.outputs);
-  if (auto metadata = model::read_metadata(model.source); metadata.ok()) {
+  if (auto metadata = model::read_metadata(source); metadata.ok()) {
     for (auto& [key, value] : *metadata) {
       auto option = std::make_unique<control::OptionT>();
       option->key = std::move(key);
@@ -174,7 +208,7 @@ void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Chan
       opened.metadata.push_back(std::move(option));
     }
   } else {
-    spdlog::warn("model '{}': {}", model.source.name, metadata.error().message);
+    spdlog::warn("model '{}': {}", source.name, metadata.error().message);
   }
   opened.request_bytes = parts.regions.request_bytes;
   opened.response_bytes = parts.regions.response_bytes;
@@ -228,7 +262,9 @@ void Service::grow_channel(Session& session, uint64_t request, const control::Gr
   auto pair = std::make_shared<RegionPair>(std::move(*regions));
   channel.runner->request(
       std::move(attach), std::move(fds),
-      [this, id = session.id, request, pair, grown](Result<control::MessageT> reply) {
+      [this, id = session.id, request, number = channel.id, bytes, pair,
+       grown](Result<control::MessageT> reply) {
+        if (!reply.ok()) take_back_growth(id, number, bytes);
         auto sealed = reply.ok() ? ipc::seal_against_new_writers(pair->response.get())
                                  : Result<void>(reply.error());
         if (!sealed.ok()) {
@@ -238,6 +274,17 @@ void Service::grow_channel(Session& session, uint64_t request, const control::Gr
         answer(id, request, grown,
                descriptors(std::move(pair->request), std::move(pair->response)));
       });
+}
+
+/// The runner did not take a region: it waits for the same number again.
+void Service::take_back_growth(uint64_t id, uint32_t number, uint64_t bytes) {
+  Session* session = find(id);
+  if (session == nullptr) return;
+  const auto found = session->channels.find(number);
+  if (found == session->channels.end()) return;
+  found->second->regions -= 1;
+  found->second->bytes -= bytes;
+  session->bytes -= bytes;
 }
 
 void Service::close_channel(Session& session, uint64_t request, uint32_t number) {

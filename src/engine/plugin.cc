@@ -4,20 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <filesystem>
+
+#include "base/engine_names.h"
 
 namespace pocket::engine {
 namespace {
-
-constexpr const char* kPrefix = "libpocket-engine-";
-constexpr const char* kSuffix = ".so";
-
-bool is_engine_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
 
 Result<const pocket_engine_api*> checked_api(const std::string& path,
                                              pocket_engine_entry_function entry) {
@@ -47,7 +39,7 @@ Result<Plugin> Plugin::load(const std::string& engine_dir, const std::string& na
     return Error{POCKET_INVALID_ARGUMENT,
                  fmt::format("'{}' is not an engine name (a-z, 0-9, _ and -)", name)};
   }
-  const std::string path = engine_dir + "/" + kPrefix + name + kSuffix;
+  const std::string path = engine_path(engine_dir, name);
   if (!std::filesystem::exists(path)) {
     return Error{POCKET_NOT_FOUND,
                  fmt::format("no engine '{}' in '{}'; engines there: {}", name, engine_dir,
@@ -66,20 +58,6 @@ Result<Plugin> Plugin::load(const std::string& engine_dir, const std::string& na
   }
   POCKET_ASSIGN_OR_RETURN(const pocket_engine_api* api, checked_api(path, entry));
   return Plugin(api);
-}
-
-std::vector<std::string> list_engines(const std::string& engine_dir) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(engine_dir, ignored)) {
-    const std::string file = entry.path().filename().string();
-    if (file.starts_with(kPrefix) && file.ends_with(kSuffix)) {
-      const size_t prefix = std::string(kPrefix).size();
-      names.push_back(file.substr(prefix, file.size() - prefix - std::string(kSuffix).size()));
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 }  // namespace pocket::engine

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "pocket/engine.h"
@@ -25,8 +24,5 @@ class Plugin {
   explicit Plugin(const pocket_engine_api* api) : api_(api) {}
   const pocket_engine_api* api_;
 };
-
-/// Names of the engines in a folder, sorted; empty when there is no such folder.
-std::vector<std::string> list_engines(const std::string& engine_dir);
 
 }  // namespace pocket::engine

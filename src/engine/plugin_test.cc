@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/engine_names.h"
+
 namespace pocket::engine {
 namespace {
 

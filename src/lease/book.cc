@@ -96,11 +96,12 @@ Result<AccountId> Book::add_account(Resource resource, const std::string& name) 
   if (const auto found = by_name_.find(key_of(resource, name)); found != by_name_.end()) {
     index = found->second;
     // It may be the account of a group that vanished and was made again under the same name.
+    // Counted first: settling may end the last loan of an account that nobody has yet.
+    const AccountId id{index, live_[index].generation};
+    ++live_[index].references;
     auto settled = settle(index);
-    if (settled.ok()) {
-      ++live_[index].references;
-      return AccountId{index, live_[index].generation};
-    }
+    if (settled.ok()) return id;
+    release_account(id);
     drain();
     if (settled.error().code != POCKET_NOT_FOUND) return std::move(settled).error();
   }

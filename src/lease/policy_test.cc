@@ -97,7 +97,7 @@ TEST(Policy, RandomBytes) {
                                      ",",    "minimum",  "0.5",      "1",    "-",    ".",
                                      "nan",  "infinity", " ",        "e",    "0",    "9999999999"};
   int taken = 0;
-  for (int i = 0; i < 300'000; ++i) {
+  for (int i = 0; i < 60'000; ++i) {
     std::string text;
     const size_t parts = random() % 9;
     for (size_t part = 0; part < parts; ++part) {
@@ -122,7 +122,7 @@ TEST(Policy, RandomBytes) {
       ASSERT_NEAR(number, static_cast<double>(policy->ratio) / kWholeRatio, 1e-9) << text;
     }
   }
-  EXPECT_GT(taken, 100);
+  EXPECT_GT(taken, 20);
 }
 
 constexpr int64_t kMiB = 1 << 20;

@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string_view>
+
+#include "base/nearest.h"
 
 namespace pocket::model {
 namespace {
@@ -102,6 +105,28 @@ std::vector<std::string> sorted_names(const fs::path& root) {
   return names;
 }
 
+Error unknown_model(const std::string& root, const std::string& name) {
+  std::error_code ignored;
+  if (!fs::is_directory(root, ignored)) {
+    return Error{POCKET_NOT_FOUND,
+                 fmt::format("no model '{}': the models folder '{}' is gone: put it back, or start "
+                             "the service with another one (--models)",
+                             name, root)};
+  }
+  constexpr size_t kMostNames = 20;
+  const auto names = sorted_names(root);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const std::string nearest = nearest_word(name, known);
+  const size_t shown = std::min(names.size(), kMostNames);
+  return Error{
+      POCKET_NOT_FOUND,
+      fmt::format("no model '{}' in '{}'{}; models there: {}{}", name, root,
+                  nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest),
+                  names.empty() ? "none" : "",
+                  fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", ")) +
+          (names.size() > shown ? fmt::format(" and {} more", names.size() - shown) : "")};
+}
+
 }  // namespace
 
 bool is_model_name(const std::string& name) {
@@ -135,10 +160,7 @@ Result<ModelSource> Repository::find(const std::string& name, const std::string&
   }
   const std::vector<std::string> versions = sorted_versions(fs::path(root_) / name);
   if (versions.empty()) {
-    const auto names = sorted_names(root_);
-    return Error{POCKET_NOT_FOUND,
-                 fmt::format("no model '{}' in '{}'; models there: {}", name, root_,
-                             names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")))};
+    return unknown_model(root_, name);
   }
   if (version.empty()) return read_version(root_, name, versions.back());
   if (std::find(versions.begin(), versions.end(), version) == versions.end()) {

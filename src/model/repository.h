@@ -59,8 +59,8 @@ class Repository {
 
 /// Everything a client may know of a model beside its tensors, by key: "description", "licence",
 /// "source", "labels" (one a line), "image.*", and what the entry's [metadata] says. Reads the file
-/// of labels; NOT_FOUND when that one is missing, RESOURCE_EXHAUSTED when it is all more than fits in
-/// a control message.
+/// of labels; NOT_FOUND when that one is missing, RESOURCE_EXHAUSTED when it is all more than fits
+/// in a control message.
 Result<std::vector<std::pair<std::string, std::string>>> read_metadata(const ModelSource& source);
 
 /// Parses a manifest; INVALID_ARGUMENT names the line, the key and the nearest known key.

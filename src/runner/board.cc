@@ -68,7 +68,11 @@ void Board::call_taken(uint32_t slot) {
 
 void Board::before_answer(uint32_t slot) {
   wire::BoardSlot& entry = at(slot);
-  if ((entry.wants.load() & wire::kWantsMemoryBefore) == 0 || entry.in_flight.load() != 1) return;
+  // Counted before the look at `wants`: pocketd sets that and then looks at the count, so either
+  // this thread asks, or pocketd does not lend.
+  const uint32_t answering = entry.answering.fetch_add(1) + 1;
+  if ((entry.wants.load() & wire::kWantsMemoryBefore) == 0) return;
+  if (answering < entry.in_flight.load()) return;
   const uint32_t asked = entry.memory_asked.fetch_add(1) + 1;
   tell(slot);
   const uint64_t deadline = deadline_after(kMemoryWaitNs);
@@ -80,10 +84,17 @@ void Board::before_answer(uint32_t slot) {
   }
 }
 
-void Board::call_ended(uint32_t slot) {
+void Board::call_answered(uint32_t slot) {
   wire::BoardSlot& entry = at(slot);
-  if (entry.in_flight.fetch_sub(1) != 1) return;
-  if ((entry.wants.load() & wire::kWantsIdle) != 0) tell(slot);
+  // In this order: between the two, others that answer ask once too often, never too seldom.
+  const uint32_t before = entry.in_flight.fetch_sub(1);
+  entry.answering.fetch_sub(1);
+  if (before == 1 && (entry.wants.load() & wire::kWantsIdle) != 0) tell(slot);
+}
+
+void Board::call_dropped(uint32_t slot) {
+  wire::BoardSlot& entry = at(slot);
+  if (entry.in_flight.fetch_sub(1) == 1 && (entry.wants.load() & wire::kWantsIdle) != 0) tell(slot);
 }
 
 }  // namespace pocket::runner

@@ -35,7 +35,9 @@ class Board {
   /// memory is lent, waits until it is back (docs/format-board.md: at most 100 ms).
   void before_answer(uint32_t slot);
   /// After the answer.
-  void call_ended(uint32_t slot);
+  void call_answered(uint32_t slot);
+  /// Instead of both, for a call that gets no answer.
+  void call_dropped(uint32_t slot);
 
  private:
   Board() = default;

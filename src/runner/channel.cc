@@ -88,12 +88,13 @@ uint32_t Channel::write_table(const wire::Submission& submission, const Outcome&
 void Channel::complete(const wire::Submission& submission, const Outcome& outcome) {
   if (lends()) parts_.board->before_answer(parts_.slot);
   if (!closed()) publish(submission, outcome);
-  drop_call();
+  calls.fetch_sub(1);
+  if (lends()) parts_.board->call_answered(parts_.slot);
 }
 
 void Channel::drop_call() {
   calls.fetch_sub(1);
-  if (lends()) parts_.board->call_ended(parts_.slot);
+  if (lends()) parts_.board->call_dropped(parts_.slot);
 }
 
 void Channel::publish(const wire::Submission& submission, const Outcome& outcome) {

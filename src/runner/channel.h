@@ -31,6 +31,8 @@ struct Call {
   std::vector<std::byte> block;
   wire::CallView view;
   uint64_t seen_ns = 0;
+  uint64_t start_number = 0;   // among its model's calls; set by the scheduler
+  bool started_alone = false;  // likewise
   std::atomic<bool> cancelled{false};
 };
 
@@ -92,6 +94,7 @@ class Channel {
   uint32_t id() const { return parts_.id; }
   uint64_t session() const { return parts_.session; }
   RunnerModel& model() const { return *parts_.model; }
+  bool has_model() const { return parts_.model != nullptr; }
   HandleStore& handles() const { return *parts_.handles; }
   int doorbell() const { return parts_.doorbell.get(); }
 

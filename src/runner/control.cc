@@ -4,7 +4,10 @@
 #include <malloc.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <fstream>
 #include <new>
 #include <system_error>
@@ -15,6 +18,9 @@ namespace pocket::runner {
 namespace {
 
 namespace control = wire::control;
+
+// When pocketd is gone, calls that run are still answered, but no longer than this.
+constexpr std::chrono::seconds kLastCalls{2};
 
 /// Proportional memory of this process in bytes; 0 when it cannot be read.
 uint64_t memory_bytes() {
@@ -53,6 +59,7 @@ Control::~Control() {
   workers_->shut_down();
   for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
   for (auto& entry : background_) entry.thread.join();
+  end_ = {};
 }
 
 template <typename Table>
@@ -83,8 +90,9 @@ Result<void> Control::run() {
   while (true) {
     auto packet = ipc::receive_packet_until(socket_.get(), kForever);
     if (!packet.ok()) {
-      if (packet.error().code == POCKET_UNAVAILABLE) return ok_result();  // pocketd is gone
-      return std::move(packet).error();
+      if (packet.error().code != POCKET_UNAVAILABLE) return std::move(packet).error();
+      end_soon();
+      return ok_result();
     }
     POCKET_ASSIGN_OR_RETURN(Message message, wire::decode_message(packet->bytes));
     if (packet->lost_fds) {
@@ -98,6 +106,20 @@ Result<void> Control::run() {
   }
 }
 
+void Control::end_soon() {
+  end_ = std::jthread([this](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any ended;
+    std::unique_lock lock(mutex);
+    if (ended.wait_for(lock, stop, kLastCalls, [] { return false; }) || stop.stop_requested()) {
+      return;
+    }
+    spdlog::warn("pocketd is gone, and a call does not end: its client is told, this runner ends");
+    for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
+    ::_exit(1);
+  });
+}
+
 bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   const uint64_t request = message.id;
   if (auto* load_message = message.body.AsRunnerLoad()) {
@@ -105,9 +127,11 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   } else if (const auto* unload_message = message.body.AsRunnerUnload()) {
     unload(request, unload_message->model);
   } else if (const auto* attach_message = message.body.AsRunnerAttach()) {
-    answer(request, attach(*attach_message, std::move(fds)));
+    const auto attached = attach(*attach_message, std::move(fds));
+    answer(request, attached);  // by now only what stays is still open
   } else if (const auto* grow_message = message.body.AsRunnerGrow()) {
-    answer(request, grow(*grow_message, std::move(fds)));
+    const auto grown = grow(*grow_message, std::move(fds));
+    answer(request, grown);
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
     detach(request, detach_message->channel);
   } else if (message.body.AsRunnerBoard() != nullptr) {
@@ -176,7 +200,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
                  fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
                              loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
   }
-  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency);
+  auto model =
+      std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency, load.threads);
   if (load.warmup) {
     if (auto warmed = warm_up(*model); !warmed.ok()) {
       spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);

@@ -39,6 +39,9 @@ class Control {
   void load(uint64_t request, wire::control::RunnerLoadT load);
   Result<wire::control::RunnerLoadedT> load_now(const wire::control::RunnerLoadT& load);
   void unload(uint64_t request, uint32_t model);
+  /// Ends this process when it is still there a while later: a call that never ends must keep
+  /// neither its client waiting nor its memory.
+  void end_soon();
   /// Runs something long on a thread of its own, and joins the threads of those that are over.
   void in_background(uint64_t request, std::function<void()> work);
   Result<void> attach(const wire::control::RunnerAttachT& attach, std::vector<UniqueFd> fds);
@@ -62,6 +65,7 @@ class Control {
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
   std::unique_ptr<Workers> workers_;
+  std::jthread end_;  // of end_soon
 };
 
 }  // namespace pocket::runner

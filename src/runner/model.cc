@@ -24,6 +24,32 @@ std::string shape_text(std::span<const int64_t> shape) {
   return "[" + text + "]";
 }
 
+template <typename T>
+void fill(void* data, uint64_t bytes, T value) {
+  std::fill_n(static_cast<T*>(data), bytes / sizeof(T), value);
+}
+
+/// Zeros; integers are 1, because they may be sizes, steps or divisors, of which 0 ends some
+/// engines with a signal.
+void fill_for_warm_up(int32_t dtype, void* data, uint64_t bytes) {
+  switch (dtype) {
+    case POCKET_INT8:
+    case POCKET_UINT8:
+      return fill<uint8_t>(data, bytes, 1);
+    case POCKET_INT16:
+    case POCKET_UINT16:
+      return fill<uint16_t>(data, bytes, 1);
+    case POCKET_INT32:
+    case POCKET_UINT32:
+      return fill<uint32_t>(data, bytes, 1);
+    case POCKET_INT64:
+    case POCKET_UINT64:
+      return fill<uint64_t>(data, bytes, 1);
+    default:
+      return fill<uint8_t>(data, bytes, 0);
+  }
+}
+
 void* allocate_scratch(void* context, uint32_t, size_t bytes) {
   auto* kept = static_cast<std::vector<std::unique_ptr<void, Free>>*>(context);
   kept->emplace_back(
@@ -100,7 +126,7 @@ Result<void> warm_up(RunnerModel& model) {
     if (!bytes) return ok_result();
     void* data = allocate_scratch(&memory, 0, *bytes);
     if (data == nullptr) return Error{POCKET_RESOURCE_EXHAUSTED, "no memory for the warm-up"};
-    std::fill_n(static_cast<char*>(data), *bytes, '\0');
+    fill_for_warm_up(info.dtype, data, *bytes);
     input.data = data;
     input.bytes = *bytes;
     inputs.push_back(input);

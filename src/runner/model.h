@@ -8,17 +8,20 @@
 
 #include "base/result.h"
 #include "engine/model.h"
+#include "runner/overlap.h"
 
 namespace pocket::runner {
 
 /// Shared by the channels that use it; the last of them and the table let it go. Any thread.
 class RunnerModel {
  public:
-  RunnerModel(uint32_t id, engine::Model model, uint32_t concurrency)
-      : id_(id), concurrency_(concurrency), model_(std::move(model)) {}
+  /// `threads`: how many all its runs together may keep busy.
+  RunnerModel(uint32_t id, engine::Model model, uint32_t concurrency, uint32_t threads = 1)
+      : id_(id), concurrency_(concurrency), threads_(threads), model_(std::move(model)) {}
 
   uint32_t id() const { return id_; }
   uint32_t concurrency() const { return concurrency_; }
+  uint32_t threads() const { return threads_; }
   const std::vector<engine::TensorInfo>& inputs() const { return model_.inputs(); }
   const std::vector<engine::TensorInfo>& outputs() const { return model_.outputs(); }
 
@@ -38,12 +41,15 @@ class RunnerModel {
   };
   Counters& counters() { return counters_; }
 
+  ModelTurns turns;  // guarded by the scheduler's lock
+
  private:
   Result<engine::Context> take_context();
   void change_running(int by);
 
   const uint32_t id_;
   const uint32_t concurrency_;
+  const uint32_t threads_;
   engine::Model model_;
   Counters counters_;
   std::atomic<int> running_{0};
@@ -56,7 +62,8 @@ class RunnerModel {
 Result<void> check_tensor(const engine::TensorInfo& expected, int32_t dtype,
                           std::span<const int64_t> shape);
 
-/// Runs the model once with zeros where every shape can be made concrete (dynamic sizes become 1).
+/// Runs the model once, with zeros (integers: ones) where every shape can be made concrete (dynamic
+/// sizes become 1).
 Result<void> warm_up(RunnerModel& model);
 
 }  // namespace pocket::runner

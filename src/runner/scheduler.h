@@ -18,8 +18,15 @@ class Scheduler {
  public:
   /// Queues a call; gives it back when its channel is closed, because nobody would remove it then.
   std::unique_ptr<Call> push(std::unique_ptr<Call> call);
-  /// The next call, or none.
-  std::unique_ptr<Call> pop();
+  /// The next call that may start now, or none. `threads`: how many may run; 0: whatever comes
+  /// next starts (Overlap decides otherwise). Each popped call must be given to ended().
+  std::unique_ptr<Call> pop(uint32_t threads = 0);
+  /// Whether pop() would give one.
+  bool ready(uint32_t threads) const;
+  /// A popped call has ended after `compute_ns` in the engine. `threads` as for pop(), now.
+  void ended(const Call& call, uint64_t compute_ns, uint32_t threads);
+  /// How long a worker that got none may sleep before looking again; -1: until it is woken.
+  int patience_ms() const;
   /// Takes a queued call out; none when it runs already or is not known.
   std::unique_ptr<Call> remove(uint32_t channel, uint64_t call_id);
   /// Takes every queued call of a channel out.
@@ -31,10 +38,15 @@ class Scheduler {
   void recycle(std::unique_ptr<Call> call);
 
  private:
+  ModelTurns& turns_of(const Call& call) const;
+  bool may_start(const Call& call, uint32_t threads, uint64_t now_ns) const;
+  std::deque<uint32_t>::const_iterator next(uint32_t threads) const;
+
   mutable std::mutex mutex_;
   std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_;  // guarded by mutex_
-  std::deque<uint32_t> turns_;  // guarded by mutex_: channels with queued calls, next one first
-  size_t size_ = 0;             // guarded by mutex_
+  std::deque<uint32_t> turns_;   // guarded by mutex_: channels with queued calls, next one first
+  size_t size_ = 0;              // guarded by mutex_
+  mutable ModelTurns no_model_;  // guarded by mutex_: of calls without one, in tests
   std::vector<std::unique_ptr<Call>> spare_;  // guarded by mutex_
 };
 

@@ -173,7 +173,7 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
   }
   // The channel may have gone meanwhile.
   if (auto refused = scheduler_.push(std::move(call))) {
-    channel->calls.fetch_sub(1);
+    channel->drop_call();
     scheduler_.recycle(std::move(refused));
   }
 }
@@ -204,18 +204,19 @@ std::shared_ptr<Channel> Workers::run_one() {
   do {
     std::shared_ptr<Channel> channel;
     if (running_.fetch_add(1) < limit_.load()) {
-      if (auto call = scheduler_.pop()) channel = run(std::move(call));
+      if (auto call = scheduler_.pop(limit_.load())) channel = run(std::move(call));
     }
     running_.fetch_sub(1);
     if (channel != nullptr) return channel;
-  } while (scheduler_.size() > 0 && running_.load() < limit_.load());
+  } while (running_.load() < limit_.load() && scheduler_.ready(limit_.load()));
   return nullptr;
 }
 
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
-  if (scheduler_.size() > 0 && running_.load() < limit_.load()) wake_another();
+  if (running_.load() < limit_.load() && scheduler_.ready(limit_.load())) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
   const Outcome outcome = execute(*call, monotonic_ns());
+  scheduler_.ended(*call, outcome.compute_ns, limit_.load());
   // Counted before the answer is visible: who has the answer sees it counted.
   auto& counters = channel->model().counters();
   counters.calls.fetch_add(1, std::memory_order_relaxed);
@@ -277,11 +278,11 @@ void Workers::work() {
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
       last = nullptr;  // a sleeper keeps nothing of a client alive
-      poll(-1);
+      poll(scheduler_.patience_ms());
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {
-      poll(-1);
+      poll(scheduler_.patience_ms());
     }
   }
   ::eventfd_write(wake_.get(), 1);  // the next sleeper ends too

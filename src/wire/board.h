@@ -40,11 +40,13 @@ struct BoardSlot {
   std::atomic<uint32_t> wants;         // pocketd: BoardWants
   std::atomic<uint32_t> memory_asked;  // runner
   std::atomic<uint32_t> memory_given;  // pocketd; futex
-  uint32_t reserved[11];
+  std::atomic<uint32_t> answering;     // runner
+  uint32_t reserved[10];
 };
 static_assert(sizeof(BoardSlot) == 64, "one cache line: clients do not slow each other");
 static_assert(offsetof(BoardSlot, wants) == 8);
 static_assert(offsetof(BoardSlot, memory_given) == 16);
+static_assert(offsetof(BoardSlot, answering) == 20);
 
 constexpr uint64_t kBoardBytes = kBoardSlotsOffset + uint64_t{kBoardSlots} * sizeof(BoardSlot);
 

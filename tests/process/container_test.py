@@ -3,11 +3,13 @@
 A program in place of the engine writes down its arguments. That real engines understand them is
 tested where a real engine is started.
 """
+import json
 import os
 import signal
 import socket
+import unittest
 
-from support import PocketTest, main, touch
+from support import POCKET, PocketTest, can_limit, main, read, touch
 
 ENGINE = r"""#!/bin/sh
 # Arguments, one a line, each call ended by an empty line.
@@ -22,6 +24,7 @@ case "$1" in
     case "$2" in --detach) echo 0123456789abcdef0123456789abcdef; exit 0 ;; esac
     while [ "$1" != image ]; do shift; done
     shift
+    [ -e "$FAKE/tell" ] && echo "true $$ 0" > "$FAKE/state"
     exec "$@" ;;
   inspect) [ -e "$FAKE/gone" ] && fail "Error: No such container: x" 1
            cat "$FAKE/state" 2>/dev/null || echo "false 0 6" ;;
@@ -141,6 +144,20 @@ class Container(PocketTest):
         self.pocket("ps", "--prune")
         os.unlink(down)
         self.assertEqual(self.listed("-a")[self.name()]["state"], "exited")
+
+    @unittest.skipUnless(can_limit(), "groups cannot be read here")
+    def test_usage_is_read_from_the_containers_group(self):
+        """Here the "container" is another run of ours, so that it has a group of its own."""
+        touch(f"{self.folder}/tell")
+        report = f"{self.folder}/report.json"
+        answer = self.pocket("run", "-t", self.name("outer"), "--", POCKET, "run", "--rusage", report,
+                             "-b", "image", "--", "sh", "-c",
+                             "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.4; exit 3")
+        self.assertEqual(answer.returncode, 3, answer.stderr)
+        used = json.loads(read(report))
+        self.assertEqual((used["exit_status"], used["source"]), (3, "group"))
+        self.assertGreater(used["cpu_total_ns"], 1_000_000)
+        self.assertGreater(used["memory_peak_bytes"], 100_000)
 
     def test_the_container_ends_with_its_killed_supervisor(self):
         process = self.start("run", "-t", self.name(), "-b", "image", "--", "sh", "-c",

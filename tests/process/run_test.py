@@ -219,7 +219,7 @@ class Completion(PocketTest):
                 self.assertIn(word, text, shell)
         manual = self.pocket("man").stdout
         for command in ("run", "wait", "ps", "rusage"):
-            self.assertIn(f".SS pocket {command}\n", manual)
+            self.assertIn(f"pocket\\-{command}\\fR(1)", manual)
             self.assertEqual(self.pocket(command, "--help").returncode, 0)
 
 

@@ -152,6 +152,16 @@ TEST_F(CallsTest, Strings) {
   const char* text = nullptr;
   size_t length = 0;
   EXPECT_EQ(pocket_call_output_string(call, 0, 3, &text, &length), POCKET_NOT_FOUND);
+  const int64_t none = 0;  // of no strings there is nothing to point to
+  EXPECT_EQ(pocket_call_input_strings(call, 0, 1, &shape, nullptr, nullptr),
+            POCKET_INVALID_ARGUMENT);
+  ASSERT_EQ(pocket_call_input_strings(call, 0, 1, &none, nullptr, nullptr), POCKET_OK)
+      << pocket_last_error();
+  ASSERT_EQ(pocket_call_submit(call, POCKET_FOREVER), POCKET_OK);
+  ASSERT_EQ(pocket_call_wait(call, 10 * kSecond), POCKET_OK) << pocket_last_error();
+  pocket_tensor empty{};
+  ASSERT_EQ(pocket_call_output(call, 0, &empty), POCKET_OK) << pocket_last_error();
+  EXPECT_EQ(empty.shape[0], 0);
   pocket_call_destroy(call);
   pocket_model_close(model);
 }

@@ -8,7 +8,6 @@
  - every relative link of a page leads to a file, and to a heading of it where it names one;
  - docs/format-control.md has every message and field of src/wire/control.fbs;
  - docs/configuration.md has every key that src/daemon/config*.cc reads;
- - docs/errors.md has every status code with its number.
 """
 import glob
 import os
@@ -91,13 +90,6 @@ def check_configuration(root, problems):
                 problems.append(f"docs/configuration.md: says nothing of `{key}`")
 
 
-def check_errors(root, problems):
-    page = read(root, "docs/errors.md")
-    for code, number in re.findall(r"\bPOCKET_([A-Z_]+) = (\d+)", read(root, "include/pocket/status.h")):
-        if f"| {code} | {number} |" not in page:
-            problems.append(f"docs/errors.md: has no row for {code}, {number}")
-
-
 def check_tree(root):
     problems = []
     names = files_of(root)
@@ -110,7 +102,6 @@ def check_tree(root):
             check_links(root, name, text, problems)
     check_control(root, problems)
     check_configuration(root, problems)
-    check_errors(root, problems)
     return len(names), problems
 
 
@@ -118,13 +109,11 @@ SELF_TEST = {
     "README.md": "[a](docs/a.md) [b](docs/gone.md)\n[c](docs/a.md#one-two) [d](docs/a.md#three)\n"
                  "[e](https://example.org/x.md)\n",
     "docs/a.md": "# One two\n[home](../README.md)\n",
-    "docs/errors.md": "| OK | 0 |\n",
     "docs/configuration.md": "## [limits]\n| `sessions` | 1 |\n",
     "docs/format-control.md": "`Hello` `name`\n",
     "src/a.cc": "// see docs/a.md\n// and docs/lost.md\n",
     "src/daemon/config.cc": 'constexpr std::array<std::string_view, 2> kLimits = {"sessions",\n "runners"};\n',
     "src/wire/control.fbs": "table Hello { name: string; size: ulong; } // gone: x\ntable Bye { }\n",
-    "include/pocket/status.h": "POCKET_OK = 0,\nPOCKET_BUSY = 6,\n",
 }
 WANTED = [
     "README.md:1: there is no docs/gone.md",
@@ -134,7 +123,6 @@ WANTED = [
     "docs/format-control.md: says nothing of `size` (Hello)",
     "docs/format-control.md: says nothing of `Bye` (Bye)",
     "docs/configuration.md: says nothing of `runners`",
-    "docs/errors.md: has no row for BUSY, 6",
 ]
 
 

@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -28,6 +29,17 @@ int wait_for_end(pid_t pid, int timeout_ms) {
   return status;
 }
 
+/// What a sanitizer found in the service or a runner is a failure of the test that ran them.
+void fail_on_sanitizer_reports(const std::string& log) {
+  for (const char* sign : {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                           "WARNING: ThreadSanitizer", ": runtime error: "}) {
+    if (log.find(sign) != std::string::npos) {
+      ADD_FAILURE() << "the service or a runner was found at fault:\n" << log;
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 void write_file(const std::string& path, const std::string& text) {
@@ -43,6 +55,7 @@ TestService::TestService() {
 
 TestService::~TestService() {
   if (pid_ > 0) stop();
+  fail_on_sanitizer_reports(log());
   std::error_code ignored;
   fs::remove_all(folder_, ignored);
 }

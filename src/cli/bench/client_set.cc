@@ -35,11 +35,9 @@ Result<GroupUse> GroupMeter::read() {
 }
 
 Result<std::unique_ptr<ClientSet>> ClientSet::start(const cgroup::Host& host, const Share& share,
-                                                    const std::vector<Client>& clients,
-                                                    bool limit_at_once) {
+                                                    const std::vector<Client>& clients) {
   static int next = 0;
   std::unique_ptr<ClientSet> set(new ClientSet());
-  set->share_ = share;
   set->host_ = &host;
   for (const Client& client : clients) {
     cgroup::OwnedGroup* group = nullptr;
@@ -52,7 +50,8 @@ Result<std::unique_ptr<ClientSet>> ClientSet::start(const cgroup::Host& host, co
         POCKET_RETURN_IF_ERROR(
             group->memory().set_memory_limit(static_cast<int64_t>(share.memory_bytes)));
       }
-      if (limit_at_once) POCKET_RETURN_IF_ERROR(set->limit_cpus(*group));
+      POCKET_RETURN_IF_ERROR(
+          group->cpu().set_cpu_limit({std::llround(share.cpus * kPeriodUs), kPeriodUs}));
     }
     POCKET_ASSIGN_OR_RETURN(auto process,
                             AppProcess::start(client.arguments, client.environment, group));
@@ -61,13 +60,8 @@ Result<std::unique_ptr<ClientSet>> ClientSet::start(const cgroup::Host& host, co
   return set;
 }
 
-Result<void> ClientSet::limit_cpus(cgroup::OwnedGroup& group) const {
-  return group.cpu().set_cpu_limit({std::llround(share_.cpus * kPeriodUs), kPeriodUs});
-}
-
 Result<void> ClientSet::get_ready() {
   for (auto& process : processes_) POCKET_RETURN_IF_ERROR(process.wait_until_ready());
-  for (auto& group : groups_) POCKET_RETURN_IF_ERROR(limit_cpus(*group));
   return ok_result();
 }
 

@@ -42,13 +42,10 @@ class ClientSet {
     std::vector<std::string> environment;
   };
 
-  /// Starts them. With `share` limited each is in a group; its memory limit holds from the start,
-  /// its CPU limit, unless `limit_at_once`, only from get_ready() on, so that getting ready takes
-  /// no longer than it must.
+  /// Starts them, where `share` is limited each in a group of its own.
   static Result<std::unique_ptr<ClientSet>> start(const cgroup::Host& host, const Share& share,
-                                                  const std::vector<Client>& clients,
-                                                  bool limit_at_once = false);
-  /// Waits until all are ready, then puts their CPU limits in force.
+                                                  const std::vector<Client>& clients);
+  /// Waits until all are ready.
   Result<void> get_ready();
   void release();
   /// Their reports, in order.
@@ -60,8 +57,6 @@ class ClientSet {
 
  private:
   ClientSet() = default;
-  Result<void> limit_cpus(cgroup::OwnedGroup& group) const;
-  Share share_;
   std::vector<std::unique_ptr<cgroup::OwnedGroup>> groups_;
   std::vector<GroupMeter> meters_;
   const cgroup::Host* host_ = nullptr;

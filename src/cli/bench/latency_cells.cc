@@ -204,8 +204,8 @@ Result<void> LatencyBench::run_cold(const Cell& cell, const Budget& budget, Gath
     clients.push_back(std::move(entry));
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto set, ClientSet::start(host_, cell.mode == "pocket" ? budget.client : budget.monolithic,
-                                 clients, /*limit_at_once=*/true));
+      auto set,
+      ClientSet::start(host_, cell.mode == "pocket" ? budget.client : budget.monolithic, clients));
   POCKET_ASSIGN_OR_RETURN(const auto reports, set->finish());
   for (size_t index = 0; index < reports.size(); ++index) {
     const auto answered_ns = reports[index]["timing"]["first_answer_monotonic_ns"].get<uint64_t>();

@@ -12,18 +12,22 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace pocket::cli {
 namespace {
 
-enum Step : int { kGroup, kProcessors, kFolder, kOutput, kExec };
+enum Step : int { kReady, kGroup, kProcessors, kFolder, kOutput, kExec };
 
-struct Failure {
+/// What the child says: once that it is ready to exec, and at any time that a step failed.
+struct Word {
   int step = 0;
   int error = 0;
+  uint64_t at_ns = 0;
 };
 
 [[noreturn]] void fail(int pipe, Step step) {
-  const Failure failure{step, errno};
+  const Word failure{step, errno, 0};
   [[maybe_unused]] const auto told = ::write(pipe, &failure, sizeof(failure));
   ::_exit(127);
 }
@@ -75,6 +79,8 @@ bool restrict_to(const std::vector<int>& cpus) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const Word ready{kReady, 0, monotonic_ns()};
+  if (::write(failure, &ready, sizeof(ready)) != sizeof(ready)) ::_exit(127);
   ::execvp(raw[0], raw.data());
   fail(failure, kExec);
 }
@@ -98,6 +104,7 @@ Result<Child> Child::create(const Program& program) {
     become(program, go_reader.get(), failure_writer.get(), parent);
   }
   child.go_ = std::move(go_writer);
+  child.go_reader_ = std::move(go_reader);
   child.failure_ = std::move(failure_reader);
   return child;
 }
@@ -107,7 +114,8 @@ Child::Child(Child&& other) noexcept
       workdir_(std::move(other.workdir_)),
       pid_(std::exchange(other.pid_, -1)),
       go_(std::move(other.go_)),
-      failure_(std::move(other.failure_)) {}
+      failure_(std::move(other.failure_)),
+      go_reader_(std::move(other.go_reader_)) {}
 
 Child::~Child() {
   if (pid_ <= 0) return;
@@ -115,15 +123,26 @@ Child::~Child() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-Result<void> Child::execute() {
-  ssize_t bytes = ::write(go_.get(), "g", 1);
+Result<uint64_t> Child::execute() {
+  if (::write(go_.get(), "g", 1) != 1) return errno_error("letting the program go", errno);
   go_.reset();
-  Failure failure;
-  do {
-    bytes = ::read(failure_.get(), &failure, sizeof(failure));  // ends with exec
-  } while (bytes < 0 && errno == EINTR);
-  failure_.reset();
-  if (bytes != sizeof(failure)) return ok_result();
+  Word failure;
+  uint64_t exec_ns = 0;
+  for (;;) {
+    const ssize_t bytes = ::read(failure_.get(), &failure, sizeof(failure));
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes == sizeof(failure) && failure.step == kReady) {
+      exec_ns = failure.at_ns;
+      continue;
+    }
+    failure_.reset();
+    if (bytes == sizeof(failure)) break;
+    if (exec_ns != 0) return exec_ns;  // exec closes the pipe, and so does death
+    return Error{
+        POCKET_UNAVAILABLE,
+        fmt::format("'{}' was killed before it could start: is its memory limit too small?",
+                    command_)};
+  }
   switch (failure.step) {
     case kGroup:
       return errno_error("moving the program into its group", failure.error);

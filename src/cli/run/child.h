@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,8 +34,8 @@ class Child {
   Child& operator=(Child&&) = delete;
   ~Child();
 
-  /// Lets it run its program; an error when that could not be started.
-  Result<void> execute();
+  /// Lets it run its program; the moment of exec (monotonic_ns), or why it could not be started.
+  Result<uint64_t> execute();
   /// To be called once somebody has waited for it.
   void ended() { pid_ = -1; }
 
@@ -45,6 +46,7 @@ class Child {
   std::string command_, workdir_;
   pid_t pid_ = -1;
   UniqueFd go_, failure_;
+  UniqueFd go_reader_;  // kept: a write to a pipe that a dead child left would kill this process
 };
 
 }  // namespace pocket::cli

@@ -1,6 +1,8 @@
 #include "cli/run/group.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -12,6 +14,7 @@
 
 #include "cgroup/host.h"
 #include "cgroup/mounts.h"
+#include "cli/run/delegated.h"
 
 namespace pocket::cli {
 namespace {
@@ -133,11 +136,26 @@ RunGroup::~RunGroup() {
   }
 }
 
+std::string RunGroup::choose_name(const std::string& run) {
+  const std::string name = fmt::format("{}{}-{}", kPrefix, run, ::getpid());
+  const auto host = cgroup::Host::detect();
+  const auto writable = [](const std::string& path) {
+    return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+  };
+  const std::string top = host.mount_point(Controller::kMemory);
+  if (!host.is_v2(Controller::kMemory) || !host.is_v2(Controller::kCpu) || writable(top)) {
+    return name;
+  }
+  const auto own = host.group_of(Controller::kMemory, ::getpid());
+  const std::string parent = own.ok() ? delegated_parent(top, *own, writable) : "";
+  return parent.empty() ? name : parent + "/" + name;
+}
+
 Result<RunGroup> RunGroup::create(const std::string& name, const Limits& limits) {
   auto parts = std::make_unique<Parts>(Parts{cgroup::Host::detect(), {}, {}, {}});
   std::optional<Error> first;
   for (const auto& controllers : choices(limits)) {
-    auto group = parts->host.create(kPrefix + name, controllers);
+    auto group = parts->host.create(name, controllers);
     if (!group.ok()) {
       if (!first) first = std::move(group).error();
       continue;
@@ -155,13 +173,13 @@ Result<RunGroup> RunGroup::create(const std::string& name, const Limits& limits)
 
 Result<RunGroup> RunGroup::open(const std::string& name) {
   // It comes from a file; what it names is killed and removed.
-  if (name.empty() || name.find('/') != std::string::npos) {
+  if (!name.substr(name.rfind('/') + 1).starts_with(kPrefix)) {
     return Error{POCKET_INVALID_ARGUMENT, fmt::format("'{}' is not the group of a run", name)};
   }
   auto parts = std::make_unique<Parts>(Parts{cgroup::Host::detect(), {}, {}, {}});
   std::optional<Error> last;
   for (const auto& controllers : choices({})) {
-    auto group = parts->host.adopt(kPrefix + name, controllers);
+    auto group = parts->host.adopt(name, controllers);
     if (group.ok()) {
       parts->owned.emplace(std::move(group).value());
       return RunGroup(name, std::move(parts));

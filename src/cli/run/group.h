@@ -16,7 +16,10 @@ namespace pocket::cli {
 /// only read.
 class RunGroup {
  public:
-  /// Makes the group pocket-run-`name` with these limits. PERMISSION_DENIED and UNAVAILABLE: this
+  /// The name of the group that create() shall make for a run: at the top of the tree, or, where
+  /// this user may not make groups there, in the part that was delegated to him (v2).
+  static std::string choose_name(const std::string& run);
+  /// Makes the group `name` with these limits. PERMISSION_DENIED and UNAVAILABLE: this
   /// user or this machine cannot have one; the message says what to do.
   static Result<RunGroup> create(const std::string& name, const Limits& limits);
   /// The group that create() made in another process, by its name(). NOT_FOUND: it is gone.

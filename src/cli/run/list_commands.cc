@@ -85,13 +85,14 @@ Result<int> list(const Options& options) {
   std::vector<SeenRun> runs;
   for (const auto& record : registry.load_all()) {
     auto seen = look_at(registry, record);
-    const bool over = seen.state == RunState::kExited || seen.state == RunState::kLost;
+    if (!seen) continue;
+    const bool over = seen->state == RunState::kExited || seen->state == RunState::kLost;
     if (over && options.prune) {
-      POCKET_RETURN_IF_ERROR(forget(registry, seen.record));
-      if (options.json.empty()) fmt::print("forgot {}\n", seen.record.name);
+      POCKET_RETURN_IF_ERROR(forget(registry, seen->record));
+      if (options.json.empty()) fmt::print("forgot {}\n", seen->record.name);
       continue;
     }
-    if (options.all || seen.state != RunState::kExited) runs.push_back(std::move(seen));
+    if (options.all || seen->state != RunState::kExited) runs.push_back(*std::move(seen));
   }
   if (!options.json.empty()) {
     json rows = json::array();
@@ -106,7 +107,11 @@ Result<int> list(const Options& options) {
 Result<int> rusage(const Options& options) {
   POCKET_ASSIGN_OR_RETURN(auto registry, Registry::open());
   POCKET_ASSIGN_OR_RETURN(const auto record, registry.load(options.names[0]));
-  const auto seen = look_at(registry, record);
+  const auto looked = look_at(registry, record);
+  if (!looked) {
+    return Error{POCKET_NOT_FOUND, fmt::format("'{}' has just ended", record.name)};
+  }
+  const auto& seen = *looked;
   if (seen.usage.source.empty()) {
     return Error{
         POCKET_UNAVAILABLE,

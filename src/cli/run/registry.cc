@@ -48,8 +48,6 @@ bool is_abandoned(const std::string& file) {
   return pid > 0 && identity_of(pid).start_ticks == 0;
 }
 
-bool is_over(RunState state) { return state == RunState::kExited || state == RunState::kLost; }
-
 }  // namespace
 
 Result<Registry> Registry::open() {
@@ -107,7 +105,8 @@ Result<std::vector<Record>> Registry::claim(const Record& base, const std::strin
   const auto is_free = [&](const std::string& name) {
     auto found = load(name);
     if (!found.ok()) return found.error().code == POCKET_NOT_FOUND;
-    return found->engine.empty() && is_over(state_of(*found));
+    // A lost one that nobody has cleared up still has a group to be removed.
+    return found->engine.empty() && (found->exit_status || found->lost);
   };
   std::vector<std::string> names;
   if (wanted.empty()) {

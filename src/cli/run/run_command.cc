@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "base/clock.h"
 #include "cli/command.h"
@@ -88,12 +89,14 @@ Result<int> run_in_background(Registry& registry, const RunOptions& options, uin
                                   options.count);
     if (!records.ok()) return background.report(records.error());
     const std::string names = names_of(*records);
-    Supervisor supervisor(registry, options, std::move(records).value(), started_ns);
-    if (auto started = supervisor.start(output); !started.ok()) {
+    std::optional<Supervisor> supervisor(std::in_place, registry, options,
+                                         std::move(records).value(), started_ns);
+    if (auto started = supervisor->start(output); !started.ok()) {
+      supervisor.reset();  // whoever reads the report finds nothing left
       return background.report(started.error());
     }
     background.report(names);
-    if (const auto status = supervisor.wait(); !status.ok()) {
+    if (const auto status = supervisor->wait(); !status.ok()) {
       fmt::print(stderr, "pocket: {}\n", status.error().message);
     }
   };

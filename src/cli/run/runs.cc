@@ -48,15 +48,20 @@ void clear_up(Registry& registry, Record& record) {
     }
   }
   record.lost = true;
-  const auto now = registry.load(record.name);
-  if (now.ok() && now->same_run(record) && !now->exit_status) (void)registry.save(record);
+  (void)registry.save(record);
 }
 
 }  // namespace
 
-SeenRun look_at(Registry& registry, const Record& record) {
+std::optional<SeenRun> look_at(Registry& registry, const Record& record) {
   SeenRun seen{record, state_of(record), {}};
-  if (seen.state == RunState::kLost && !record.lost) clear_up(registry, seen.record);
+  if (seen.state == RunState::kLost && !record.lost) {
+    // Its supervisor may have done its work and ended since the record was read.
+    auto now = registry.load(record.name);
+    if (!now.ok() || !now->same_run(record)) return std::nullopt;
+    seen = {*now, state_of(*now), {}};
+    if (seen.state == RunState::kLost && !seen.record.lost) clear_up(registry, seen.record);
+  }
   if (seen.record.usage) {
     seen.usage = *seen.record.usage;
   } else if (seen.state == RunState::kRunning && !record.engine.empty()) {
@@ -73,8 +78,8 @@ SeenRun look_at(Registry& registry, const Record& record) {
 }
 
 void clear_lost(Registry& registry) {
-  for (auto& record : registry.load_all()) {
-    if (state_of(record) == RunState::kLost && !record.lost) clear_up(registry, record);
+  for (const auto& record : registry.load_all()) {
+    if (state_of(record) == RunState::kLost) (void)look_at(registry, record);
   }
 }
 
@@ -104,20 +109,20 @@ Result<int> wait_for_run(Registry& registry, const std::string& name, bool keep)
     const UniqueFd supervisor(
         static_cast<int>(::syscall(SYS_pidfd_open, record.supervisor.pid, 0)));
     auto now = registry.load(name);
-    if (!now.ok() || !now->same_run(record)) {
+    auto seen = now.ok() && now->same_run(record) ? look_at(registry, *now) : std::nullopt;
+    if (!seen) {
       return Error{POCKET_UNAVAILABLE,
                    fmt::format("'{}' was forgotten by somebody else meanwhile", name)};
     }
-    const auto seen = look_at(registry, *now);
-    if (seen.state == RunState::kExited || seen.state == RunState::kLost) {
-      if (!keep) registry.release(seen.record, watched);
-      if (seen.state == RunState::kExited) return *seen.record.exit_status;
+    if (seen->state == RunState::kExited || seen->state == RunState::kLost) {
+      if (!keep) registry.release(seen->record, watched);
+      if (seen->state == RunState::kExited) return *seen->record.exit_status;
       return Error{POCKET_UNAVAILABLE,
                    fmt::format("'{}' is lost: its supervisor was killed, so nobody knows how it "
                                "ended; what was left of it has been removed",
                                name)};
     }
-    if (seen.state == RunState::kUnknown) {
+    if (seen->state == RunState::kUnknown) {
       return Error{POCKET_FAILED_PRECONDITION,
                    fmt::format("'{}' belongs to another pid namespace: wait there", name)};
     }

@@ -2,7 +2,7 @@
 // kernel and the container engines say now.
 #pragma once
 
-#include <vector>
+#include <optional>
 
 #include "base/result.h"
 #include "cli/run/registry.h"
@@ -16,8 +16,9 @@ struct SeenRun {
 };
 
 /// A run as it is now. One whose supervisor was killed is cleared up first: what is left of it is
-/// killed, its group removed, and the registry says that it is lost.
-SeenRun look_at(Registry& registry, const Record& record);
+/// killed, its group removed, and the registry says that it is lost. Nothing: it has ended and was
+/// forgotten since `record` was read.
+std::optional<SeenRun> look_at(Registry& registry, const Record& record);
 
 /// Clears up after every run whose supervisor was killed.
 void clear_lost(Registry& registry);

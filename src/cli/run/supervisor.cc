@@ -45,8 +45,8 @@ Supervisor::~Supervisor() {
   }
 }
 
-double Supervisor::since_start_ms() const {
-  return static_cast<double>(monotonic_ns() - started_ns_) / 1e6;
+double Supervisor::since_start_ms(uint64_t moment_ns) const {
+  return static_cast<double>(moment_ns - started_ns_) / 1e6;
 }
 
 Program Supervisor::program_of(const Run& run, std::optional<int> output) const {
@@ -65,7 +65,7 @@ Program Supervisor::program_of(const Run& run, std::optional<int> output) const 
 /// A group of its own; none where this user may have none and nothing asks for one.
 Result<void> Supervisor::make_group(Run& run) {
   // Written down before it is made: whoever finds this supervisor dead knows what to remove.
-  run.record.group = fmt::format("{}-{}", run.record.name, ::getpid());
+  run.record.group = RunGroup::choose_name(run.record.name);
   POCKET_ASSIGN_OR_RETURN(run.file, registry_.save(run.record));
   auto group = RunGroup::create(run.record.group, options_.limits);
   if (group.ok()) {
@@ -102,9 +102,9 @@ Result<void> Supervisor::start(Run& run, std::optional<int> output) {
   if (options_.perf) run.perf.emplace(run.child->pid());
   run.record.process = identity_of(run.child->pid());
   POCKET_ASSIGN_OR_RETURN(run.file, registry_.save(run.record));
-  POCKET_RETURN_IF_ERROR(run.child->execute());
+  POCKET_ASSIGN_OR_RETURN(const uint64_t exec_ns, run.child->execute());
   // Of a container it is the engine's client that runs now, which tells nothing.
-  if (run.record.engine.empty()) run.report.exec_ms = since_start_ms();
+  if (run.record.engine.empty()) run.report.exec_ms = since_start_ms(exec_ns);
   return ok_result();
 }
 
@@ -147,7 +147,7 @@ void Supervisor::finish(Run& run, int wait_status, const rusage& used) {
   auto& record = run.record;
   run.report.name = record.name;
   run.report.exit_status = status_of(wait_status);
-  run.report.exit_ms = since_start_ms();
+  run.report.exit_ms = since_start_ms(monotonic_ns());
   if (run.perf) run.report.perf = run.perf->read();
   if (record.engine.empty()) {
     run.report.usage = usage_of(used);

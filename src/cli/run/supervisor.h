@@ -56,7 +56,7 @@ class Supervisor {
   void collect_ended();
   void finish(Run& run, int wait_status, const rusage& used);
   bool look_for_container(Run& run);
-  double since_start_ms() const;
+  double since_start_ms(uint64_t moment_ns) const;
 
   Registry& registry_;
   const RunOptions& options_;

@@ -15,11 +15,17 @@ host_start_client() { # NAME CPUS MEMORY COMMAND...
   name=$1 limits=
   [ -z "$2" ] || limits="--cpus $2"
   [ -z "$3" ] || limits="$limits --memory $3 --memory-swap $3"
+  for variable in $client_env; do limits="$limits --env $variable"; done
   shift 3
   # shellcheck disable=SC2086 # options, two words each
   run_noted "$CLIENTS/$name" "$SCENARIO_DOCKER" run --name "$name" --network none --sig-proxy=false \
     $limits --volume "$SOCKETS:/run/pocket:ro" --env POCKET_SOCKET=/run/pocket/pocket.sock \
     "$SCENARIO_IMAGE" "$@"
+}
+host_start_beside() { # NAME OTHER COMMAND...
+  name=$1 other=$2
+  shift 2
+  run_noted "$CLIENTS/$name" "$SCENARIO_DOCKER" exec "$other" "$@"
 }
 host_find_client() {
   pid=$("$SCENARIO_DOCKER" inspect --format '{{.State.Pid}}' "$1" 2>/dev/null) || return 1
@@ -29,6 +35,8 @@ host_signal_client() { "$SCENARIO_DOCKER" kill --signal "$2" "$1" >/dev/null; }
 host_update_client() { # NAME CPUS MEMORY
   "$SCENARIO_DOCKER" update --cpus "$2" --memory "$3" --memory-swap "$3" "$1" >/dev/null
 }
+host_freeze_client() { "$SCENARIO_DOCKER" pause "$1" >/dev/null; }
+host_thaw_client() { "$SCENARIO_DOCKER" unpause "$1" >/dev/null; }
 host_remove_client() { "$SCENARIO_DOCKER" rm "$1" >/dev/null; }
 host_left() {
   "$SCENARIO_DOCKER" ps --all --format 'container {{.Names}}'

@@ -16,6 +16,7 @@ POCKET_SOCKET="$SOCKETS/pocket.sock"
 export POCKET_SOCKET
 mkdir -p "$SOCKETS" "$MODELS" "$CLIENTS"
 service_pid=
+more_clean_up=: # a command for the very end
 
 say() { echo "  $*"; }
 fail() {
@@ -77,13 +78,16 @@ null_model() {
   } >>"$null_file"
 }
 
-# start_service [POCKETD-OPTION...]: returns when it is ready.
+# start_service [POCKETD-OPTION...]: returns when it is ready. What it is started by: words of
+# service_prefix.
+service_prefix=
 start_service() {
   service="$SCENARIO_DIR/service"
   rm -rf "$service"
   mkdir -p "$service"
+  # shellcheck disable=SC2086 # words
   run_noted "$service" sh -c 'echo $$ >"$1/pid"; to="$1/ready"; shift; exec "$@" 3>"$to"' start \
-    "$service" pocketd --socket "$POCKET_SOCKET" --models "$MODELS" --ready-fd 3 "$@"
+    "$service" $service_prefix pocketd --socket "$POCKET_SOCKET" --models "$MODELS" --ready-fd 3 "$@"
   wait_until 30 "pocketd says that it is ready" service_settled
   [ -s "$service/ready" ] || fail "pocketd ended instead: $(cat "$service/output")"
   service_pid=$(cat "$service/pid")
@@ -105,15 +109,16 @@ forgot_client() { ! knows_client "$1"; }
 
 # --- clients -----------------------------------------------------------------------------------
 
-# start_client NAME [--cpus X] [--memory Y] -- COMMAND...: X in processors (0.2), Y like 64m.
-# Returns when it runs (or has already ended) with its limits set.
+# start_client NAME [--cpus X] [--memory Y] [--env K=V]... -- COMMAND...: X in processors (0.2), Y
+# like 64m; no spaces in V. Returns when it runs (or has already ended) with its limits set.
 start_client() {
-  client=$1 cpus= memory=
+  client=$1 cpus= memory= client_env=
   shift
   while [ "$1" != -- ]; do
     case $1 in
       --cpus) cpus=$2 ;;
       --memory) memory=$2 ;;
+      --env) client_env="$client_env $2" ;;
       *) fail "start_client does not know '$1'" ;;
     esac
     shift 2
@@ -130,6 +135,14 @@ start_client() {
       echo "$group" >"$CLIENTS/$client/$controller"
     fi
   done
+}
+# start_beside NAME OTHER -- COMMAND...: one more process in the group or container of client OTHER.
+start_beside() {
+  client=$1 other=$2
+  shift 3
+  rm -rf "${CLIENTS:?}/$client"
+  mkdir -p "$CLIENTS/$client"
+  host_start_beside "$client" "$other" "$@"
 }
 client_settled() { [ -s "$CLIENTS/$1/pid" ] || [ -e "$CLIENTS/$1/status" ] || host_find_client "$1"; }
 
@@ -198,6 +211,7 @@ clean_up() {
   for pid in $(processes_left | sed -n 's/^process \([0-9]*\) .*/\1/p'); do
     kill -KILL "$pid" 2>/dev/null
   done
+  $more_clean_up
   exit "$status"
 }
 show_logs() {

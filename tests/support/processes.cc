@@ -1,0 +1,64 @@
+#include "processes.h"
+
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace pocket::testing {
+namespace {
+
+std::string proc(pid_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+}  // namespace
+
+size_t fd_count(pid_t pid) {
+  std::error_code error;
+  const std::filesystem::directory_iterator entries(proc(pid, "fd"), error);
+  return error ? 0 : static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+uint64_t pss_bytes(pid_t pid) {
+  std::ifstream file(proc(pid, "smaps_rollup"));
+  for (std::string word; file >> word;) {
+    uint64_t kilobytes = 0;
+    if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+uint64_t cpu_ns(pid_t pid) {
+  // The clock of another process: nanoseconds, while /proc/PID/stat counts ticks of 10 ms.
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+size_t mappings(pid_t pid, const std::string& text) {
+  std::ifstream file(proc(pid, "maps"));
+  size_t count = 0;
+  for (std::string line; std::getline(file, line);) {
+    count += line.find(text) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+uint64_t status_number(pid_t pid, const std::string& key) {
+  std::ifstream file(proc(pid, "status"));
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key + ":")) continue;
+    std::istringstream rest(line.substr(key.size() + 1));
+    uint64_t number = 0;
+    rest >> number;
+    return number;
+  }
+  return 0;
+}
+
+}  // namespace pocket::testing
