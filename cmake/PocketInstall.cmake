@@ -3,7 +3,8 @@
 include(CMakePackageConfigHelpers)
 
 # Plugins lie in lib/pocket whatever the library folder is called: pocketd looks there.
-install(TARGETS pocketd pocket-runner pocket-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS pocketd pocket-runner pocket-supervisor pocket-cli
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -25,6 +26,12 @@ configure_file(cmake/package/pocket.pc.in ${CMAKE_BINARY_DIR}/pocket.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/PocketConfig.cmake ${CMAKE_BINARY_DIR}/PocketConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
 install(FILES ${CMAKE_BINARY_DIR}/pocket.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# In lib, where systemd looks for the units of /usr and /usr/local; it wants the program's whole path.
+install(CODE "
+  set(POCKETD \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/pocketd\")
+  configure_file(\"${PROJECT_SOURCE_DIR}/packaging/pocketd.service\"
+                 \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system/pocketd.service\" @ONLY)
+")
 # Written by the program itself, so that they cannot disagree with its options.
 install(CODE "
   set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")

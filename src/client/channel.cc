@@ -1,7 +1,6 @@
 #include "client/channel.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "client/processor.h"
+#include "ipc/liveness.h"
 #include "ipc/region.h"
 
 namespace pocket::client {
@@ -22,22 +23,10 @@ constexpr uint64_t kGrowthNs = kControlNs;
 // Spinning pays only where the answer comes sooner than a sleep and a wake-up would take.
 constexpr uint64_t kSpinServiceNs = 30'000;
 constexpr uint64_t kSpinLimitNs = 100'000;
+// pocketd says when a runner has died; where both die at once nobody does, so those who wait look.
+constexpr uint64_t kLookForRunnerNs = kNanosecondsPerSecond / 2;
 // The slot of a call that was given up; free again once the runner has answered it.
 Pending* const kAbandoned = reinterpret_cast<Pending*>(alignof(Pending));
-
-void pause_processor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-bool single_processor() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  return ::sched_getaffinity(0, sizeof(mask), &mask) == 0 && CPU_COUNT(&mask) == 1;
-}
 
 }  // namespace
 
@@ -153,7 +142,8 @@ bool Channel::has_response(uint32_t region, uint64_t offset, uint64_t bytes) con
 }
 
 bool Channel::broken() const {
-  return response_header()->state.load(std::memory_order_acquire) != wire::kChannelOpen;
+  return runner_gone_.load(std::memory_order_acquire) ||
+         response_header()->state.load(std::memory_order_acquire) != wire::kChannelOpen;
 }
 
 Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
@@ -324,6 +314,10 @@ bool Channel::look(const Pending& pending) {
   return pending.done.load(std::memory_order_acquire);
 }
 
+void Channel::look_for_runner() {
+  if (ipc::other_end_is_closed(notify_.get())) runner_gone_.store(true);
+}
+
 bool Channel::should_spin() const {
   static const bool alone = single_processor();
   if (wait_mode_ == POCKET_WAIT_SPIN) return true;
@@ -335,6 +329,7 @@ bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
   const uint64_t now = monotonic_ns();
   uint64_t end = deadline_ns;
   if (wait_mode_ != POCKET_WAIT_SPIN) end = std::min(end, now + kSpinLimitNs);
+  uint64_t next_look = now + kLookForRunnerNs;
   while (true) {
     for (int count = 0; count < 256; ++count) {
       if (response_header()->completed.load(std::memory_order_acquire) !=
@@ -345,7 +340,11 @@ bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
       pause_processor();
     }
     if (look(pending)) return true;  // also sees a broken channel
-    if (monotonic_ns() >= end) return false;
+    const uint64_t later = monotonic_ns();
+    if (later >= end) return false;
+    if (later < next_look) continue;
+    look_for_runner();
+    next_look = later + kLookForRunnerNs;
   }
 }
 
@@ -360,7 +359,11 @@ bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   while (true) {
     const uint32_t word = response_header()->completed_word.load(std::memory_order_seq_cst);
     done = look(pending);
-    if (done || !ipc::futex_wait(&response_header()->completed_word, word, deadline_ns)) break;
+    if (done) break;
+    const uint64_t until = std::min(deadline_ns, deadline_after(kLookForRunnerNs));
+    if (ipc::futex_wait(&response_header()->completed_word, word, until)) continue;
+    if (until == deadline_ns) break;
+    look_for_runner();
   }
   {
     std::lock_guard lock(mutex_);

@@ -99,6 +99,7 @@ class Channel {
   void ask_to_cancel();                   // mutex_ held: whatever it has not been asked yet
   void free_abandoned(uint64_t call_id);  // mutex_ held
   void wake_sleeper(uint64_t call_id);
+  void look_for_runner();
   bool should_spin() const;
   bool spin(const Pending& pending, uint64_t deadline_ns);
   bool park(Pending& pending, uint64_t deadline_ns);
@@ -134,6 +135,7 @@ class Channel {
   std::vector<uint32_t> free_slots_;                  // guarded by mutex_
   std::vector<Abandoned> abandoned_;                  // guarded by mutex_
   uint32_t unasked_ = 0;                              // guarded by mutex_: of abandoned_
+  std::atomic<bool> runner_gone_{false};              // found out by itself
   std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
 };
 

@@ -90,7 +90,12 @@ Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
 
 Result<void> Session::connect_now() {
   auto socket = ipc::connect_control(options_.socket_path, options_.timeout_ns);
-  if (!socket.ok()) return explain(std::move(socket).error(), options_.socket_path);
+  if (!socket.ok()) {
+    Error error = explain(std::move(socket).error(), options_.socket_path);
+    // A service that is being started again has no socket for a moment.
+    if (error.code == POCKET_NOT_FOUND && connection_.load() > 0) error.code = POCKET_UNAVAILABLE;
+    return error;
+  }
   // Nobody may be held up in sending while another thread has answers to read.
   if (::fcntl(socket->get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
   POCKET_RETURN_IF_ERROR(greet(socket->get(), deadline_after(options_.timeout_ns)));

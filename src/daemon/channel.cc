@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "daemon/descriptors.h"
+#include "ipc/liveness.h"
 #include "ipc/region.h"
 #include "wire/layout.h"
 
@@ -75,6 +76,7 @@ Result<ChannelParts> create_channel(uint64_t request_bytes, uint64_t response_by
   }
   parts.notify_client.reset(ends[0]);
   parts.notify_runner.reset(ends[1]);
+  ipc::keep_from_receiving(parts.notify_runner.get());
   return parts;
 }
 

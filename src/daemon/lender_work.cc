@@ -38,6 +38,7 @@ Result<std::unique_ptr<Lender::Work>> Lender::Work::open(const std::string& ledg
 
 Lender::Work::~Work() {
   while (!runners_.empty()) remove_runner(runners_.begin()->first);
+  if (book_ != nullptr) book_->ledger().remove_if_empty();
 }
 
 std::optional<lease::AccountId> Lender::Work::open_account(Resource resource,

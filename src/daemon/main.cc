@@ -16,6 +16,7 @@
 
 #include "daemon/descriptors.h"
 #include "daemon/service.h"
+#include "daemon/service_manager.h"
 
 namespace pocket::daemon {
 namespace {
@@ -62,13 +63,19 @@ Result<Config> make_config(const CommandLine& line) {
   return config;
 }
 
+/// Empty: standard error.
+std::string log_path(const Config& config, bool background) {
+  if (!config.log_file.empty() || !background) return config.log_file;
+  return std::filesystem::path(config.socket).parent_path() / "pocketd.log";
+}
+
 std::shared_ptr<spdlog::logger> make_logger(const Config& config, bool background) {
+  const std::string path = log_path(config, background);
+  if (path.empty()) return spdlog::stderr_logger_st("pocketd");
   if (!config.log_file.empty()) {
-    return spdlog::basic_logger_st("pocketd", config.log_file, /*truncate=*/false);
+    return spdlog::basic_logger_st("pocketd", path, /*truncate=*/false);
   }
-  if (!background) return spdlog::stderr_logger_st("pocketd");
-  const auto beside = std::filesystem::path(config.socket).parent_path() / "pocketd.log";
-  return spdlog::rotating_logger_st("pocketd", beside.string(), kBackgroundLogBytes, 1);
+  return spdlog::rotating_logger_st("pocketd", path, kBackgroundLogBytes, 1);
 }
 
 /// A log that cannot be written (a full disk) never stops the service: spdlog's error handler
@@ -102,6 +109,21 @@ Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
   return fd;
 }
 
+/// In one write; a supervisor wants to know where the log is as well.
+void tell_ready(int fd, const Config& config, bool background) {
+  if (fd < 0) return;
+  std::string text = "ready\n";
+  if (background) {
+    std::error_code error;
+    const auto path = std::filesystem::absolute(log_path(config, background), error);
+    text += "log " + path.string() + "\n";
+  }
+  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    spdlog::warn("nobody waits for readiness");
+  }
+  ::close(fd);
+}
+
 void close_standard_error() {
   const UniqueFd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   ::dup2(nothing.get(), STDERR_FILENO);
@@ -114,11 +136,10 @@ Result<void> serve(const Config& config, int ready_fd, bool background) {
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
   Service service(*loop, config);
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
-  POCKET_RETURN_IF_ERROR(service.start([ready_fd, background] {
+  POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background] {
     if (background) close_standard_error();
-    if (ready_fd < 0) return;
-    if (::write(ready_fd, "ready\n", 6) != 6) spdlog::warn("nobody waits for readiness");
-    ::close(ready_fd);
+    tell_ready(ready_fd, config, background);
+    tell_service_manager("READY=1");
   }));
   loop->run();
   loop->forget(signals.get());
@@ -134,6 +155,7 @@ int main(int argc, char** argv) {
   using namespace pocket::daemon;
   CLI::App app("pocketd: shares one ML runtime among the clients of a machine");
   app.set_version_flag("--version", std::string(POCKET_VERSION_TEXT));
+  take_service_manager();
   CommandLine line;
   define_options(app, line);
   try {

@@ -12,6 +12,12 @@ cleanup() {
 }
 trap cleanup EXIT
 cmake --install "$build" --prefix "$work/first" > "$work/install.log" || { cat "$work/install.log"; exit 1; }
+unit=$work/first/lib/systemd/system/pocketd.service
+grep -qx "ExecStart=$work/first/bin/pocketd .*" "$unit"
+if command -v systemd-analyze > /dev/null; then
+  systemd-analyze verify --man=no "$unit" > "$work/unit.log" 2>&1 && ! grep -F "$unit" "$work/unit.log" ||
+    { cat "$work/unit.log"; exit 1; }
+fi
 mv "$work/first" "$work/prefix" # nothing may remember where it was installed
 cp -r "$here/consumer" "$work/consumer"
 prefix=$work/prefix

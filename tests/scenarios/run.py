@@ -93,7 +93,7 @@ def run_machine(paths, build, kernel, seconds):
         jobs.append(Job(name, f"mkdir {work}; export SCENARIO_HOST=machine "
                               f"SCENARIO_BIN=/pocket/bin SCENARIO_DIR={work}\n"
                               f"timeout {seconds} sh /scenarios/{name}"))
-    machine.run(jobs, seconds + 60)
+    machine.run(jobs, seconds * len(jobs) + 60)
     for job in jobs:
         print(f"{job.name} on machine:\n{job.output}")
         report("machine", job.name, job.status, None)

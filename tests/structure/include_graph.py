@@ -29,8 +29,9 @@ ROOMS = {
     "src/runner": {"src/engine", "src/model", "src/ipc", "src/wire", "src/base", "pocket/engine.h"},
     "src/daemon": {"src/lease", "src/cgroup", "src/model", "src/ipc", "src/wire", "src/base"},
     "src/client": {"src/ipc", "src/wire", "src/base", "pocket/pocket.h"},
-    "src/cli": {"src/client", "src/cgroup", "src/picture", "src/wire", "src/base", "pocket/pocket.h",
-                "pocket/pocket.hpp"},
+    "src/supervisor": {"src/base"},
+    "src/cli": {"src/client", "src/lease", "src/cgroup", "src/picture", "src/wire", "src/base",
+                "pocket/pocket.h", "pocket/pocket.hpp"},
     "src/gateway": {"src/client", "src/base", "pocket/pocket.h"},
     "engines/*": {"pocket/engine.h"},
     "engines/null": {"src/base", "pocket/engine.h"},  # it may use its host's arithmetic and clock

@@ -65,6 +65,15 @@ void TestService::add_null_model(const std::string& name, const std::string& tex
 }
 
 bool TestService::start(const std::vector<std::string>& more_arguments) {
+  return launch({POCKETD_PATH}, more_arguments);
+}
+
+bool TestService::start_supervised(const std::vector<std::string>& more_arguments) {
+  return launch({POCKET_SUPERVISOR_PATH, "--ready-fd", "", POCKETD_PATH}, more_arguments);
+}
+
+bool TestService::launch(std::vector<std::string> command,
+                         const std::vector<std::string>& more_arguments) {
   int ready[2];
   if (::pipe(ready) != 0) return false;
   pid_ = ::fork();
@@ -74,18 +83,17 @@ bool TestService::start(const std::vector<std::string>& more_arguments) {
     ::dup2(log_fd, 1);
     ::dup2(log_fd, 2);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed leaves no service
-    std::vector<std::string> arguments = {POCKETD_PATH,
-                                          "--socket",
-                                          socket(),
-                                          "--models",
-                                          models(),
-                                          "--ready-fd",
-                                          std::to_string(ready[1])};
+    const std::string ready_fd = std::to_string(ready[1]);
+    const bool supervised = command.size() > 1;
+    if (supervised) command[2] = ready_fd;
+    std::vector<std::string> arguments = std::move(command);
+    arguments.insert(arguments.end(), {"--socket", socket(), "--models", models()});
+    if (!supervised) arguments.insert(arguments.end(), {"--ready-fd", ready_fd});
     arguments.insert(arguments.end(), more_arguments.begin(), more_arguments.end());
     std::vector<char*> raw;
     for (auto& argument : arguments) raw.push_back(argument.data());
     raw.push_back(nullptr);
-    ::execv(POCKETD_PATH, raw.data());
+    ::execv(raw[0], raw.data());
     ::_exit(127);
   }
   ::close(ready[1]);

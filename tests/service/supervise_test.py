@@ -1,0 +1,263 @@
+"""pocket service run with its supervisor: what is killed comes back, and what ends leaves nothing."""
+import glob
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../process"))
+from support import POCKET, PocketTest, can_limit, group_trees, is_running, main, read, wait_until
+
+CLIENT = os.path.join(os.path.dirname(POCKET), "scenario-client")
+ECHO = ("mode = 'echo'\n[[inputs]]\nname = 'x'\ndtype = 'float32'\nshape = [4]\n"
+        "[[outputs]]\nname = 'y'\ndtype = 'float32'\nshape = [4]\n")
+
+
+def parent_of(pid):
+    return int(re.search(r"^PPid:\s+(\d+)", read(f"/proc/{pid}/status"), re.M)[1])
+
+
+def name_of(pid):
+    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+
+
+def pss_kib(pid):
+    return int(re.search(r"^Pss:\s+(\d+)", read(f"/proc/{pid}/smaps_rollup"), re.M)[1])
+
+
+class ServiceTest(PocketTest):
+    def setUp(self):
+        super().setUp()
+        self.socket = f"{self.folder}/pocket.sock"
+        self.log = f"{self.folder}/pocketd.log"
+        self.cgroup = f"pocket-{self.token}"
+        self.environment["POCKET_SOCKET"] = self.socket
+        for name in ("INVOCATION_ID", "NOTIFY_SOCKET"):
+            self.environment.pop(name, None)
+        self.write("models/echo/1/model.null", ECHO)
+        self.started = set()
+        self.addCleanup(self.end_service)
+
+    def end_service(self):
+        """A supervisor that is killed takes its pocketd with it."""
+        for pid in self.started:
+            if is_running(pid) and name_of(pid).startswith("pocket"):
+                os.kill(pid, signal.SIGKILL if name_of(pid) == "pocket-supervisor" else signal.SIGTERM)
+                wait_until(lambda pid=pid: not is_running(pid), f"the end of {pid}")
+
+    def write(self, name, text):
+        path = f"{self.folder}/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def config(self, text=""):
+        budget = f"[budget]\ncgroup = '{self.cgroup}'\n" + ("cpus = 1.0\n" if can_limit() else "")
+        return self.write("pocketd.toml", text + budget)
+
+    def arguments(self, *more):
+        return ("service", "run", "--models", f"{self.folder}/models", *more)
+
+    def run_detached(self, *more):
+        """pocketd and its parent."""
+        done = self.pocket(*self.arguments("-d", *more))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        pid = int(re.fullmatch(r"pocketd is ready \(process (\d+)\)\n", done.stdout)[1])
+        self.started |= {pid}
+        self.assertEqual(name_of(pid), "pocketd")
+        self.assertEqual(self.answering(), pid)
+        parent = parent_of(pid)
+        if name_of(parent) == "pocket-supervisor":
+            self.started |= {parent}
+        return pid, parent
+
+    def answering(self):
+        """The process that answers on the socket; None: nobody does."""
+        done = self.pocket("service", "status", "--json")
+        if done.returncode != 0:
+            return None
+        pid = json.loads(done.stdout)["pid"]
+        self.started |= {pid}
+        return pid
+
+    def runners(self):
+        done = self.pocket("service", "status", "--json")
+        return [runner["pid"] for runner in json.loads(done.stdout)["runners"]]
+
+    def service_groups(self):
+        return [path for tree in group_trees() for path in glob.glob(f"{tree}/{self.cgroup}/*")]
+
+    def assert_nothing_left(self):
+        self.assertEqual(sorted(os.listdir(self.folder)),
+                         sorted({"models", "pocketd.log", "pocketd.toml", "pocket-run"}
+                                & set(os.listdir(self.folder))), "files are left behind")
+        wait_until(lambda: not self.service_groups(), "the end of the runners' groups")
+
+
+class Supervised(ServiceTest):
+    def test_a_killed_pocketd_answers_again(self):
+        pid, supervisor = self.run_detached()
+        self.assertEqual(name_of(supervisor), "pocket-supervisor")
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        new = wait_until(lambda: (now := self.answering()) != pid and now, "another pocketd")
+        took = time.monotonic() - began
+        print(f"answers again {took * 1000:.0f} ms after kill -9, asked by a new `pocket` each time")
+        self.assertLess(took, 5)
+        self.assertEqual(parent_of(new), supervisor)
+        self.assertRegex(read(self.log), r"warning pocket-supervisor: pocketd was killed by signal 9 "
+                                         r"\(Killed\) after \d+\.\d s; started again now")
+        memory = pss_kib(supervisor)
+        print(f"the supervisor's memory (PSS): {memory} KiB")
+        if "asan" not in read(f"/proc/{supervisor}/maps") and "tsan" not in read(
+                f"/proc/{supervisor}/maps"):
+            self.assertLess(memory, 1536)
+        self.assertEqual(sorted(os.listdir(f"/proc/{supervisor}/fd")), ["0", "1", "2", "3"])
+        self.assertEqual(os.listdir(f"/proc/{supervisor}/task"), [str(supervisor)])
+
+    def test_a_crash_loop_backs_off_and_is_given_up(self):
+        pid, supervisor = self.run_detached("--config", self.config("[models]\npreload = ['echo']\n"))
+        self.write("models/echo/1/model.null", "this is no model")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(supervisor), "the supervisor's end")
+        log = read(self.log)
+        again = re.findall(r"pocket-supervisor: .* started again (.*)", log)
+        self.assertEqual(again, ["now", "in 0.1 s", "in 0.2 s", "in 0.4 s", "in 0.8 s"], log)
+        self.assertEqual(log.count("ended with status 1"), 5, log)
+        self.assertEqual(log.count("pocketd: preloading"), 5, "each says what it does not like")
+        self.assertRegex(log, "error pocket-supervisor: .*gives up, because it did not become ready 5 "
+                              "times in a row: .*`pocket service run`")
+        self.assertIsNone(self.answering())
+        self.assertFalse(os.path.exists(self.socket))
+
+    def test_kill_9_of_the_supervisor_leaves_nothing(self):
+        pid, supervisor = self.run_detached("--config", self.config())
+        self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)
+        runners = self.runners()
+        self.assertEqual(len(runners), 1)
+        os.kill(supervisor, signal.SIGKILL)
+        for process in (pid, *runners):
+            wait_until(lambda process=process: not is_running(process), f"the end of {process}")
+        self.assert_nothing_left()
+
+    def test_service_kill_ends_both(self):
+        pid, supervisor = self.run_detached("--config", self.config())
+        self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)
+        if can_limit():
+            self.assertTrue(os.path.exists(self.socket + ".ledger"))
+            self.assertNotEqual(self.service_groups(), [])
+        done = self.pocket("service", "kill")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(is_running(pid))
+        wait_until(lambda: not is_running(supervisor), "the supervisor's end")
+        self.assertIsNone(self.answering(), "it was started again")
+        self.assert_nothing_left()
+
+    def test_what_it_does_not_like_at_first_is_told_at_once(self):
+        config = self.config("[models]\npreload = ['nothing']\n")
+        for detach in (("-d",), ()):
+            done = self.pocket(*self.arguments(*detach, "--config", config))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("nothing", done.stderr)
+            self.assertNotIn("started again", done.stderr)
+        done = self.pocket(*self.arguments("-d", "--config", f"{self.folder}/none.toml"))
+        self.assert_refused(done, 1, "none.toml", "pocketd ended before it was ready; its message is above")
+
+    def test_in_the_foreground(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = self.start(*self.arguments())
+            self.started |= {process.pid}
+            pid = wait_until(self.answering, "an answer")
+            self.assertEqual(parent_of(pid), process.pid)
+            os.kill(pid, signal.SIGKILL)
+            new = wait_until(lambda pid=pid: (now := self.answering()) != pid and now,
+                             "another pocketd")
+            process.send_signal(number)
+            error = process.communicate(timeout=30)[1]
+            self.assertEqual(process.returncode, 0, error)
+            self.assertFalse(is_running(new))
+            self.assertIn("was killed by signal 9 (Killed)", error)
+            self.assert_nothing_left()
+
+    def test_it_keeps_no_pipe_open(self):
+        """Whoever reads the output of `service run -d` to its end is not held up."""
+        done = subprocess.run(f"'{POCKET}' service run -d --models '{self.folder}/models' 2>&1 | cat",
+                              shell=True, env=self.environment, capture_output=True, text=True,
+                              timeout=30, check=True)
+        self.assertIn("is ready", done.stdout)
+        self.answering()
+        self.assertEqual(self.pocket("service", "kill").returncode, 0)
+
+
+class Unsupervised(ServiceTest):
+    def check_not_supervised(self, *more):
+        pid, parent = self.run_detached(*more)
+        self.assertNotEqual(name_of(parent), "pocket-supervisor")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(pid), "its end")
+        self.assertIsNone(self.answering())
+
+    def test_where_it_is_not_wanted(self):
+        self.check_not_supervised("--no-supervise")
+        self.environment["INVOCATION_ID"] = "0123"
+        self.check_not_supervised()
+        _, parent = self.run_detached("--supervise")
+        self.assertEqual(name_of(parent), "pocket-supervisor")
+        self.assertEqual(self.pocket("service", "kill").returncode, 0)
+        self.assert_refused(self.pocket("service", "run", "--supervise", "--no-supervise"), 2,
+                            "supervise")
+
+    def test_systemd_hears_of_readiness(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{self.folder}/notify")
+            manager.settimeout(30)
+            self.environment["NOTIFY_SOCKET"] = f"{self.folder}/notify"
+            process = self.start(*self.arguments())
+            self.started |= {process.pid}
+            self.assertEqual(manager.recv(100), b"READY=1")
+            self.assertEqual(self.answering(), process.pid, "systemd knows this process")
+            self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)
+            for runner in self.runners():
+                self.assertNotIn("NOTIFY_SOCKET", read(f"/proc/{runner}/environ"))
+        process.terminate()
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0)
+
+
+class Loans(ServiceTest):
+    def quota(self):
+        return int(self.group_file("cpu.cfs_quota_us", "cpu.max").split()[0])
+
+    def test_loans_of_a_killed_pocketd_come_home(self):
+        if not can_limit():
+            self.skipTest("this user may not make cgroups here")
+        pid, _ = self.run_detached("--config", self.config())
+        client = self.start("run", "-t", self.name(), "-c", "0.5", "--cpu-policy", "conn,ratio,0.5",
+                            "--mem-policy", "none", "--", CLIENT, "echo", "3", "lender", "hold")
+        try:
+            while client.stdout.readline() not in ("answered 3\n", ""):
+                pass
+            wait_until(lambda: self.quota() == 25_000, "half of the client's budget is lent")
+            old_groups = self.service_groups()
+            self.assertNotEqual(old_groups, [])
+            began = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: self.quota() == 50_000, "the client has its budget back")
+            print(f"the loan is home {(time.monotonic() - began) * 1000:.0f} ms after kill -9")
+            wait_until(self.answering, "another pocketd")
+            wait_until(lambda: not any(os.path.exists(path) for path in old_groups),
+                       "the end of the killed service's groups")
+        finally:
+            client.terminate()
+            client.communicate(timeout=30)
+        self.assertEqual(self.pocket("service", "kill").returncode, 0)
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    main()
