@@ -61,7 +61,7 @@ void* allocate_scratch(void* context, uint32_t, size_t bytes) {
 
 Result<engine::Context> RunnerModel::take_context() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!idle_.empty()) {
       engine::Context context = std::move(idle_.back());
       idle_.pop_back();
@@ -93,7 +93,7 @@ Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
   auto result = context.run(inputs, outputs);
   // Not told yet: under load another one starts at once.
   running_ -= 1;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   idle_.push_back(std::move(context));
   return result;
 }
