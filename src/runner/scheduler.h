@@ -48,7 +48,7 @@ class Scheduler {
   std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_ POCKET_GUARDED_BY(mutex_);
   // Channels with queued calls, next one first.
   std::deque<uint32_t> turns_ POCKET_GUARDED_BY(mutex_);
-  std::atomic<size_t> size_{0};  // written under mutex_
+  std::atomic<size_t> size_{0};                            // written under mutex_
   mutable ModelTurns no_model_ POCKET_GUARDED_BY(mutex_);  // of calls without one, in tests
   std::vector<std::unique_ptr<Call>> spare_ POCKET_GUARDED_BY(mutex_);
 };

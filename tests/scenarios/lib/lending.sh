@@ -3,9 +3,10 @@
 # A service whose runners have 1 processor and 256 MiB. Further lines go into its [budget].
 RUNNER_CPU="100000 100000"
 RUNNER_MEMORY=268435456
+CONCURRENCY=8
 lending_service() { # [LINE...]
   {
-    printf "[service]\ndrain_seconds = 1\n[engines]\nconcurrency = 8\n"
+    printf "[service]\ndrain_seconds = 1\n[engines]\nconcurrency = %s\n" "$CONCURRENCY"
     printf "[budget]\ncpus = 1.0\nmemory = %s\ncgroup = '%s'\nledger = '%s'\n" \
       "$RUNNER_MEMORY" "$RUNNERS" "$SCENARIO_DIR/ledger"
     for budget_line in "$@"; do echo "$budget_line"; done
