@@ -76,13 +76,13 @@ void RunnerModel::started() {
     running_ += 1;
     return;
   }
-  std::lock_guard lock(running_mutex_);
+  MutexLock lock(running_mutex_);
   model_.expect_parallel_runs(static_cast<uint32_t>(++running_));
 }
 
 void RunnerModel::rest() {
   if (concurrency_ < 2 || running_ > 0) return;
-  std::lock_guard lock(running_mutex_);
+  MutexLock lock(running_mutex_);
   if (running_ == 0) model_.expect_parallel_runs(0);
 }
 

@@ -53,20 +53,15 @@ Result<std::unique_ptr<Workers>> Workers::create() {
 Workers::~Workers() { shut_down(); }
 
 void Workers::grow_to(uint32_t threads) {
-<<<<<<< HEAD
   MutexLock lock(threads_mutex_);
-  while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
-=======
-  std::lock_guard lock(threads_mutex_);
   if (runners_.load() < threads) runners_.store(threads);
-  while (threads_.size() < threads + spare_) threads_.emplace_back([this] { work(); });
+  while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
 }
 
 void Workers::take_in_while_busy() {
-  std::lock_guard lock(threads_mutex_);
+  MutexLock lock(threads_mutex_);
   spare_ = 1;
   while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
->>>>>>> scenarios
 }
 
 void Workers::limit_to(uint32_t threads) {
@@ -215,33 +210,20 @@ std::shared_ptr<Channel> Workers::run_one() {
   // again after counting itself out, so that the last one of them finds it.
   do {
     std::shared_ptr<Channel> channel;
-<<<<<<< HEAD
-    if (running_.fetch_add(1) < limit_.load()) {
-      if (auto call = scheduler_.pop(limit_.load())) channel = run(std::move(call));
-    }
-    running_.fetch_sub(1);
-    if (channel != nullptr) return channel;
-  } while (running_.load() < limit_.load() && scheduler_.ready(limit_.load()));
-=======
     if (running_.fetch_add(1) < most_running()) {
-      if (auto call = scheduler_.pop()) channel = run(std::move(call));
+      if (auto call = scheduler_.pop(most_running())) channel = run(std::move(call));
     }
     running_.fetch_sub(1);
     if (channel != nullptr) return channel;
-  } while (scheduler_.size() > 0 && running_.load() < most_running());
->>>>>>> scenarios
+  } while (running_.load() < most_running() && scheduler_.ready(most_running()));
   return nullptr;
 }
 
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
-<<<<<<< HEAD
-  if (running_.load() < limit_.load() && scheduler_.ready(limit_.load())) wake_another();
-=======
-  if (scheduler_.size() > 0 && running_.load() < most_running()) wake_another();
->>>>>>> scenarios
+  if (running_.load() < most_running() && scheduler_.ready(most_running())) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
   const Outcome outcome = execute(*call, monotonic_ns());
-  scheduler_.ended(*call, outcome.compute_ns, limit_.load());
+  scheduler_.ended(*call, outcome.compute_ns, most_running());
   // Counted before the answer is visible: who has the answer sees it counted.
   auto& counters = channel->model().counters();
   counters.calls.fetch_add(1, std::memory_order_relaxed);

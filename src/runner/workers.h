@@ -70,8 +70,8 @@ class Workers {
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> running_{0};  // calls in the engine
   std::atomic<uint32_t> limit_{UINT32_MAX};
-  std::atomic<uint32_t> runners_{0};  // threads that may run calls
-  uint32_t spare_ = 0;                // guarded by threads_mutex_: threads beyond these
+  std::atomic<uint32_t> runners_{0};                      // threads that may run calls
+  uint32_t spare_ POCKET_GUARDED_BY(threads_mutex_) = 0;  // threads beyond these
   std::atomic<bool> stopping_{false};
 };
 
