@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <new>
 #include <system_error>
 
@@ -108,9 +110,9 @@ Result<void> Control::run() {
 
 void Control::end_soon() {
   end_ = std::jthread([this](const std::stop_token& stop) {
-    Mutex mutex;
+    std::mutex mutex;  // of this thread alone: only the stop request ends the wait early
     std::condition_variable_any ended;
-    MutexLock lock(mutex);
+    std::unique_lock lock(mutex);
     if (ended.wait_for(lock, stop, kLastCalls, [] { return false; }) || stop.stop_requested()) {
       return;
     }
