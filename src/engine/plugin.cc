@@ -34,6 +34,12 @@ Result<const pocket_engine_api*> checked_api(const std::string& path,
 
 }  // namespace
 
+bool Plugin::limits_threads() const {
+  return api_->struct_size >=
+             offsetof(pocket_engine_api, limit_threads) + sizeof(api_->limit_threads) &&
+         api_->limit_threads != nullptr;
+}
+
 Result<Plugin> Plugin::load(const std::string& engine_dir, const std::string& name) {
   if (!is_engine_name(name)) {
     return Error{POCKET_INVALID_ARGUMENT,

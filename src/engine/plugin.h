@@ -19,6 +19,8 @@ class Plugin {
   static Result<Plugin> load(const std::string& engine_dir, const std::string& name);
 
   const pocket_engine_api& api() const { return *api_; }
+  /// Whether its models can be told to use fewer threads while they are loaded.
+  bool limits_threads() const;
 
  private:
   explicit Plugin(const pocket_engine_api* api) : api_(api) {}

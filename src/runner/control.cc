@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <fstream>
@@ -194,6 +195,10 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   engine::LoadOptions options;
   options.path = load.path;
   options.threads = load.threads;
+  // An engine that cannot be told later gets the threads that the budget of this moment keeps busy.
+  if (board_ != nullptr && board_->threads() > 0 && !plugin_.limits_threads()) {
+    options.threads = std::min(options.threads, board_->threads());
+  }
   options.concurrency = load.concurrency;
   for (const auto& option : load.options) options.options.emplace_back(option->key, option->value);
   POCKET_ASSIGN_OR_RETURN(engine::Model loaded, engine::Model::load(plugin_, options));
@@ -202,8 +207,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
                  fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
                              loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
   }
-  auto model =
-      std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency, load.threads);
+  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency,
+                                             options.threads);
   if (load.warmup) {
     if (auto warmed = warm_up(*model); !warmed.ok()) {
       spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
