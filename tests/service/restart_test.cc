@@ -86,7 +86,8 @@ TEST(RestartTest, FourThreadsInClosedLoopsSurviveFiveKills) {
   ASSERT_TRUE(service.start_supervised()) << service.log();
   const Session session(ConnectOptions{.socket = service.socket()});
   const Model model(session, "echo");
-  ClosedLoop loops[4] = {ClosedLoop(model), ClosedLoop(model), ClosedLoop(model), ClosedLoop(model)};
+  ClosedLoop loops[4] = {ClosedLoop(model), ClosedLoop(model), ClosedLoop(model),
+                         ClosedLoop(model)};
   const auto all_go_on = [&](int count) {
     std::vector<int> before;
     for (const auto& loop : loops) before.push_back(loop.answered());

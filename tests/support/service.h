@@ -24,7 +24,8 @@ class TestService {
   void add_null_model(const std::string& name, const std::string& text);
   /// Starts pocketd and waits until it says that it is ready; false when it ended instead.
   bool start(const std::vector<std::string>& more_arguments = {});
-  /// As start(), with a supervisor that starts pocketd again when it dies; pid() is the supervisor's.
+  /// As start(), with a supervisor that starts pocketd again when it dies; pid() is the
+  /// supervisor's.
   bool start_supervised(const std::vector<std::string>& more_arguments = {});
   /// SIGTERM, then waits; the exit status, or -1 when it had to be killed.
   int stop();
