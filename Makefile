@@ -27,6 +27,7 @@ demo-keep: build models ## As run, but leave the service running
 bench: build models ## The measurements whose figures the README shows
 	@build/bin/pocket bench ipc
 	@build/bin/pocket bench latency
+	@build/bin/pocket bench lend
 
 test: build models ## Build, then run every test
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)

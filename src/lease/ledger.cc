@@ -171,9 +171,11 @@ Result<void> Ledger::reserve(size_t end, size_t& reserved) {
 
 void Ledger::remove_if_empty() const {
   const bool empty =
-      std::ranges::all_of(accounts(), [](const auto& a) { return a.state == AccountState::kFree; }) &&
+      std::ranges::all_of(accounts(),
+                          [](const auto& a) { return a.state == AccountState::kFree; }) &&
       std::ranges::all_of(loans(), [](const auto& l) { return l.state == LoanState::kFree; });
-  // Under the lock: whoever opens it now finds that the file has lost its name, and makes a new one.
+  // Under the lock: whoever opens it now finds that the file has lost its name, and makes a new
+  // one.
   if (empty) ::unlink(path_.c_str());
 }
 

@@ -61,8 +61,8 @@ class Ledger {
     __atomic_store(&field, &value, __ATOMIC_RELEASE);
   }
 
-  /// Deletes the file where it names no limit and no loan any more: a service that has ended in order
-  /// leaves nothing. Nothing may be stored afterwards.
+  /// Deletes the file where it names no limit and no loan any more: a service that has ended in
+  /// order leaves nothing. Nothing may be stored afterwards.
   void remove_if_empty() const;
 
   /// One more account or loan record below `used`, free; its index. RESOURCE_EXHAUSTED: the ledger

@@ -61,7 +61,7 @@ void* allocate_scratch(void* context, uint32_t, size_t bytes) {
 
 Result<engine::Context> RunnerModel::take_context() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!idle_.empty()) {
       engine::Context context = std::move(idle_.back());
       idle_.pop_back();
@@ -71,21 +71,29 @@ Result<engine::Context> RunnerModel::take_context() {
   return model_.create_context();
 }
 
-void RunnerModel::change_running(int by) {
-  const int running = running_.fetch_add(by) + by;
-  // Not told when one of several ends: under load another one starts at once.
-  if (concurrency_ > 1 && (by > 0 || running == 0)) {
-    model_.expect_parallel_runs(static_cast<uint32_t>(std::max(running, 0)));
+void RunnerModel::started() {
+  if (concurrency_ < 2) {
+    running_ += 1;
+    return;
   }
+  MutexLock lock(running_mutex_);
+  model_.expect_parallel_runs(static_cast<uint32_t>(++running_));
+}
+
+void RunnerModel::rest() {
+  if (concurrency_ < 2 || running_ > 0) return;
+  MutexLock lock(running_mutex_);
+  if (running_ == 0) model_.expect_parallel_runs(0);
 }
 
 Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
                               std::span<pocket_engine_output> outputs) {
   POCKET_ASSIGN_OR_RETURN(engine::Context context, take_context());
-  change_running(+1);
+  started();
   auto result = context.run(inputs, outputs);
-  change_running(-1);
-  std::lock_guard lock(mutex_);
+  // Not told yet: under load another one starts at once.
+  running_ -= 1;
+  MutexLock lock(mutex_);
   idle_.push_back(std::move(context));
   return result;
 }

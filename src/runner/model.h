@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "engine/model.h"
 #include "runner/overlap.h"
@@ -29,6 +29,8 @@ class RunnerModel {
   Result<void> run(std::span<const pocket_engine_input> inputs,
                    std::span<pocket_engine_output> outputs);
 
+  /// No run is expected for a while: the engine's threads may sleep.
+  void rest();
   /// How many threads the runs may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads) { model_.limit_threads(threads); }
 
@@ -45,7 +47,7 @@ class RunnerModel {
 
  private:
   Result<engine::Context> take_context();
-  void change_running(int by);
+  void started();
 
   const uint32_t id_;
   const uint32_t concurrency_;
@@ -53,8 +55,9 @@ class RunnerModel {
   engine::Model model_;
   Counters counters_;
   std::atomic<int> running_{0};
-  std::mutex mutex_;
-  std::vector<engine::Context> idle_;  // guarded by mutex_; destroyed before model_
+  Mutex running_mutex_;  // held while the engine is told
+  Mutex mutex_;
+  std::vector<engine::Context> idle_ POCKET_GUARDED_BY(mutex_);  // destroyed before model_
 };
 
 /// Checks a call's inputs and outputs against the model: every input once, right dtype, a shape

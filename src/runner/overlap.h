@@ -42,7 +42,7 @@ struct ModelTurns {
   uint32_t waiting = 0;
   uint32_t running = 0;
   uint64_t starts = 0;      // calls started so far
-  uint64_t started_ns = 0;  // when the last of them did
+  uint64_t started_ns = 0;  // when the last of them was taken in
   Overlap overlap;
 };
 

@@ -17,7 +17,7 @@ uint32_t most_at_once(const RunnerModel& model) {
 
 std::unique_ptr<Call> Scheduler::push(std::unique_ptr<Call> call) {
   const uint32_t channel = call->channel->id();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   // A channel is closed first and its calls are removed then, under this lock.
   if (call->channel->closed()) return call;
   auto& queue = queues_[channel];
@@ -32,23 +32,23 @@ ModelTurns& Scheduler::turns_of(const Call& call) const {
   return call.channel->has_model() ? call.channel->model().turns : no_model_;
 }
 
-bool Scheduler::may_start(const Call& call, uint32_t threads, uint64_t now_ns) const {
+bool Scheduler::may_start(const Call& call, uint32_t threads) const {
   if (threads == 0 || !call.channel->has_model()) return true;
   ModelTurns& turns = turns_of(call);
   const uint32_t most = std::min(threads, most_at_once(call.channel->model()));
   if (turns.overlap.may_start(turns.running, turns.waiting, most, turns.starts)) return true;
-  return now_ns - turns.started_ns > turns.overlap.patience_ns();
+  return monotonic_ns() - turns.started_ns > turns.overlap.patience_ns();
 }
 
 std::deque<uint32_t>::const_iterator Scheduler::next(uint32_t threads) const {
-  const uint64_t now_ns = monotonic_ns();
-  return std::find_if(turns_.begin(), turns_.end(), [&](uint32_t channel) {
-    return may_start(*queues_.at(channel).front(), threads, now_ns);
-  });
+  auto turn = turns_.begin();
+  while (turn != turns_.end() && !may_start(*queues_.at(*turn).front(), threads)) ++turn;
+  return turn;
 }
 
 std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
-  std::lock_guard lock(mutex_);
+  if (size() == 0) return nullptr;
+  MutexLock lock(mutex_);
   const auto turn = next(threads);
   if (turn == turns_.end()) return nullptr;
   const uint32_t channel = *turn;
@@ -61,19 +61,20 @@ std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
   ModelTurns& turns = turns_of(*call);
   turns.waiting -= 1;
   turns.running += 1;
-  turns.started_ns = monotonic_ns();
+  turns.started_ns = call->seen_ns;  // or a little later, which does not matter here
   call->started_alone = turns.running == 1;
   call->start_number = ++turns.starts;
   return call;
 }
 
 bool Scheduler::ready(uint32_t threads) const {
-  std::lock_guard lock(mutex_);
+  if (size() == 0) return false;
+  MutexLock lock(mutex_);
   return next(threads) != turns_.end();
 }
 
 void Scheduler::ended(const Call& call, uint64_t compute_ns, uint32_t threads) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   ModelTurns& turns = turns_of(call);
   turns.running -= 1;
   // What one thread takes says nothing of whether to share several.
@@ -83,7 +84,8 @@ void Scheduler::ended(const Call& call, uint64_t compute_ns, uint32_t threads) {
 }
 
 int Scheduler::patience_ms() const {
-  std::lock_guard lock(mutex_);
+  if (size() == 0) return -1;
+  MutexLock lock(mutex_);
   uint64_t least = UINT64_MAX;
   for (const uint32_t channel : turns_) {
     least = std::min(least, turns_of(*queues_.at(channel).front()).overlap.patience_ns());
@@ -92,7 +94,7 @@ int Scheduler::patience_ms() const {
 }
 
 std::unique_ptr<Call> Scheduler::remove(uint32_t channel, uint64_t call_id) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto queue = queues_.find(channel);
   if (queue == queues_.end()) return nullptr;
   const auto found =
@@ -109,7 +111,7 @@ std::unique_ptr<Call> Scheduler::remove(uint32_t channel, uint64_t call_id) {
 
 std::vector<std::unique_ptr<Call>> Scheduler::remove_channel(uint32_t channel) {
   std::vector<std::unique_ptr<Call>> calls;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto queue = queues_.find(channel);
   if (queue == queues_.end()) return calls;
   for (auto& call : queue->second) {
@@ -122,13 +124,8 @@ std::vector<std::unique_ptr<Call>> Scheduler::remove_channel(uint32_t channel) {
   return calls;
 }
 
-size_t Scheduler::size() const {
-  std::lock_guard lock(mutex_);
-  return size_;
-}
-
 std::unique_ptr<Call> Scheduler::fresh_call() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (spare_.empty()) return std::make_unique<Call>();
   std::unique_ptr<Call> call = std::move(spare_.back());
   spare_.pop_back();
@@ -138,7 +135,7 @@ std::unique_ptr<Call> Scheduler::fresh_call() {
 void Scheduler::recycle(std::unique_ptr<Call> call) {
   call->channel.reset();
   call->cancelled.store(false);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (spare_.size() < kMostSpareCalls) spare_.push_back(std::move(call));
 }
 

@@ -1,13 +1,14 @@
 // Which call runs next: channels take turns, and within one the order is kept.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "runner/channel.h"
 
 namespace pocket::runner {
@@ -31,23 +32,25 @@ class Scheduler {
   std::unique_ptr<Call> remove(uint32_t channel, uint64_t call_id);
   /// Takes every queued call of a channel out.
   std::vector<std::unique_ptr<Call>> remove_channel(uint32_t channel);
-  size_t size() const;
+  /// Queued calls; without the lock, so a hint to who did not queue or pop them.
+  size_t size() const { return size_.load(); }
 
   /// A used call object to fill again, or a new one.
   std::unique_ptr<Call> fresh_call();
   void recycle(std::unique_ptr<Call> call);
 
  private:
-  ModelTurns& turns_of(const Call& call) const;
-  bool may_start(const Call& call, uint32_t threads, uint64_t now_ns) const;
-  std::deque<uint32_t>::const_iterator next(uint32_t threads) const;
+  ModelTurns& turns_of(const Call& call) const POCKET_REQUIRES(mutex_);
+  bool may_start(const Call& call, uint32_t threads) const POCKET_REQUIRES(mutex_);
+  std::deque<uint32_t>::const_iterator next(uint32_t threads) const POCKET_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_;  // guarded by mutex_
-  std::deque<uint32_t> turns_;   // guarded by mutex_: channels with queued calls, next one first
-  size_t size_ = 0;              // guarded by mutex_
-  mutable ModelTurns no_model_;  // guarded by mutex_: of calls without one, in tests
-  std::vector<std::unique_ptr<Call>> spare_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_ POCKET_GUARDED_BY(mutex_);
+  // Channels with queued calls, next one first.
+  std::deque<uint32_t> turns_ POCKET_GUARDED_BY(mutex_);
+  std::atomic<size_t> size_{0};                            // written under mutex_
+  mutable ModelTurns no_model_ POCKET_GUARDED_BY(mutex_);  // of calls without one, in tests
+  std::vector<std::unique_ptr<Call>> spare_ POCKET_GUARDED_BY(mutex_);
 };
 
 }  // namespace pocket::runner

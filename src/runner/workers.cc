@@ -53,8 +53,15 @@ Result<std::unique_ptr<Workers>> Workers::create() {
 Workers::~Workers() { shut_down(); }
 
 void Workers::grow_to(uint32_t threads) {
-  std::lock_guard lock(threads_mutex_);
-  while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
+  MutexLock lock(threads_mutex_);
+  if (runners_.load() < threads) runners_.store(threads);
+  while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
+}
+
+void Workers::take_in_while_busy() {
+  MutexLock lock(threads_mutex_);
+  spare_ = 1;
+  while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
 }
 
 void Workers::limit_to(uint32_t threads) {
@@ -67,7 +74,7 @@ Result<void> Workers::add(std::shared_ptr<Channel> channel) {
   const uint32_t id = channel->id();
   const int doorbell = channel->doorbell();
   {
-    std::unique_lock lock(channels_mutex_);
+    WriteLock lock(channels_mutex_);
     if (!channels_.emplace(id, std::move(channel)).second) {
       return Error{POCKET_ALREADY_EXISTS, fmt::format("channel {} exists", id)};
     }
@@ -86,7 +93,7 @@ Result<void> Workers::add(std::shared_ptr<Channel> channel) {
 std::shared_ptr<Channel> Workers::remove(uint32_t id) {
   std::shared_ptr<Channel> channel;
   {
-    std::unique_lock lock(channels_mutex_);
+    WriteLock lock(channels_mutex_);
     const auto found = channels_.find(id);
     if (found == channels_.end()) return nullptr;
     channel = std::move(found->second);
@@ -102,13 +109,13 @@ std::shared_ptr<Channel> Workers::remove(uint32_t id) {
 }
 
 std::shared_ptr<Channel> Workers::find(uint32_t id) const {
-  std::shared_lock lock(channels_mutex_);
+  ReadLock lock(channels_mutex_);
   const auto found = channels_.find(id);
   return found == channels_.end() ? nullptr : found->second;
 }
 
 std::vector<std::shared_ptr<Channel>> Workers::all() const {
-  std::shared_lock lock(channels_mutex_);
+  ReadLock lock(channels_mutex_);
   std::vector<std::shared_ptr<Channel>> channels;
   for (const auto& [id, channel] : channels_) channels.push_back(channel);
   return channels;
@@ -116,7 +123,7 @@ std::vector<std::shared_ptr<Channel>> Workers::all() const {
 
 void Workers::shut_down(const Error& reason) {
   stopping_.store(true);
-  std::lock_guard lock(threads_mutex_);
+  MutexLock lock(threads_mutex_);
   // Each edge wakes one sleeper, which passes it on.
   ::eventfd_write(wake_.get(), 1);
   for (auto& thread : threads_) thread.join();
@@ -203,20 +210,20 @@ std::shared_ptr<Channel> Workers::run_one() {
   // again after counting itself out, so that the last one of them finds it.
   do {
     std::shared_ptr<Channel> channel;
-    if (running_.fetch_add(1) < limit_.load()) {
-      if (auto call = scheduler_.pop(limit_.load())) channel = run(std::move(call));
+    if (running_.fetch_add(1) < most_running()) {
+      if (auto call = scheduler_.pop(most_running())) channel = run(std::move(call));
     }
     running_.fetch_sub(1);
     if (channel != nullptr) return channel;
-  } while (running_.load() < limit_.load() && scheduler_.ready(limit_.load()));
+  } while (running_.load() < most_running() && scheduler_.ready(most_running()));
   return nullptr;
 }
 
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
-  if (running_.load() < limit_.load() && scheduler_.ready(limit_.load())) wake_another();
+  if (running_.load() < most_running() && scheduler_.ready(most_running())) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
   const Outcome outcome = execute(*call, monotonic_ns());
-  scheduler_.ended(*call, outcome.compute_ns, limit_.load());
+  scheduler_.ended(*call, outcome.compute_ns, most_running());
   // Counted before the answer is visible: who has the answer sees it counted.
   auto& counters = channel->model().counters();
   counters.calls.fetch_add(1, std::memory_order_relaxed);
@@ -277,6 +284,7 @@ void Workers::work() {
       const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
+      last->model().rest();
       last = nullptr;  // a sleeper keeps nothing of a client alive
       poll(scheduler_.patience_ms());
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);

@@ -1,14 +1,15 @@
 // The threads that serve the channels.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <shared_mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/channel.h"
@@ -24,8 +25,11 @@ class Workers {
   static Result<std::unique_ptr<Workers>> create();
   ~Workers();
 
-  /// At least this many threads from now on.
+  /// At least this many threads run calls from now on.
   void grow_to(uint32_t threads);
+  /// One thread more, which only takes calls in while all the others run some: for clients that
+  /// lend from the moment they call.
+  void take_in_while_busy();
   /// At most this many of them run calls at the same time; 0: all of them.
   void limit_to(uint32_t threads);
   Result<void> add(std::shared_ptr<Channel> channel);
@@ -52,17 +56,22 @@ class Workers {
   void poll(int timeout_ms);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
   void wake_another();
+  /// How many calls may run at the same time.
+  uint32_t most_running() const { return std::min(limit_.load(), runners_.load()); }
 
   UniqueFd epoll_;
   UniqueFd wake_;
   Scheduler scheduler_;
-  mutable std::shared_mutex channels_mutex_;
-  std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_;  // guarded by channels_mutex_
-  std::mutex threads_mutex_;
-  std::vector<std::thread> threads_;  // guarded by threads_mutex_
+  mutable SharedMutex channels_mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_
+      POCKET_GUARDED_BY(channels_mutex_);
+  Mutex threads_mutex_;
+  std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> running_{0};  // calls in the engine
   std::atomic<uint32_t> limit_{UINT32_MAX};
+  std::atomic<uint32_t> runners_{0};                      // threads that may run calls
+  uint32_t spare_ POCKET_GUARDED_BY(threads_mutex_) = 0;  // threads beyond these
   std::atomic<bool> stopping_{false};
 };
 

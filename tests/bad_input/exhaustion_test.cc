@@ -22,6 +22,7 @@ using pocket::testing::fails_with;
 using pocket::testing::fd_count;
 using pocket::testing::Outcome;
 using pocket::testing::outcome_of;
+using pocket::testing::settled_fd_count;
 using pocket::testing::status_number;
 using pocket::testing::succeeds;
 
@@ -160,7 +161,7 @@ TEST_F(ExhaustionTest, AClientWithoutDescriptorsHearsIt) {
 
 TEST_F(ExhaustionTest, ARunnerWithoutDescriptorsRefusesOneClient) {
   const Session session(to_service());
-  limit(runner_, RLIMIT_NOFILE, fd_count(runner_) + 1);
+  limit(runner_, RLIMIT_NOFILE, settled_fd_count(runner_) + 1);
   EXPECT_THAT(outcome_of([&] { const Model model(session, "echo"); }),
               fails_with(POCKET_RESOURCE_EXHAUSTED, "no descriptor left", "ulimit -n"));
   EXPECT_THAT(echoing(*model_, 1000), succeeds());
@@ -171,7 +172,7 @@ TEST_F(ExhaustionTest, ARunnerWithoutDescriptorsRefusesOneClient) {
 }
 
 TEST_F(ExhaustionTest, DescriptorsAreKeptForTheServiceItself) {
-  limit(service_.pid(), RLIMIT_NOFILE, fd_count(service_.pid()) + 64 + 5);
+  limit(service_.pid(), RLIMIT_NOFILE, settled_fd_count(service_.pid()) + 64 + 5);
   std::vector<Session> sessions;
   Outcome last;
   for (int index = 0; index < 50 && last.status == POCKET_OK; ++index) {
@@ -203,7 +204,7 @@ TEST_F(ExhaustionTest, ModelsAreRefusedBeforeTheirRunnerHasNoDescriptorLeft) {
 
 TEST_F(ExhaustionTest, WithNoDescriptorAtAllClientsAreTurnedAwayInWords) {
   // One session was taken in and its number is the last: not even accept() finds another.
-  limit(service_.pid(), RLIMIT_NOFILE, fd_count(service_.pid()));
+  limit(service_.pid(), RLIMIT_NOFILE, settled_fd_count(service_.pid()));
   EXPECT_THAT(outcome_of([&] { const Session session(to_service()); }),
               fails_with(POCKET_RESOURCE_EXHAUSTED, "descriptor"));
   EXPECT_THAT(outcome_of([&] { const Model model(*session_, "echo"); }),

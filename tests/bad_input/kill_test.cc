@@ -25,6 +25,7 @@ using pocket::testing::kSecond;
 using pocket::testing::mappings;
 using pocket::testing::outcome_of;
 using pocket::testing::pss_bytes;
+using pocket::testing::settled_fd_count;
 using pocket::testing::succeeds;
 
 class KillTest : public ::testing::Test {
@@ -71,8 +72,8 @@ TEST_F(KillTest, NothingOfAKilledClientIsLeft) {
   const Session session(to_service());
   const Model model(session, "slow");
   const pid_t runner = service_.runners().front();
-  const size_t runner_fds = fd_count(runner);
-  const size_t service_fds = fd_count(service_.pid());
+  const size_t runner_fds = settled_fd_count(runner);
+  const size_t service_fds = settled_fd_count(service_.pid());
   const size_t regions = mappings(runner, "memfd:pocket-");
   ASSERT_EQ(regions, 2U);
   const uint64_t memory = pss_bytes(runner);

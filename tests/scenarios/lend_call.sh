@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib/scenario.sh"
 . "$LIB/lending.sh"
 
-OWN="20000 100000 67108864"
 lent_model slow echo "delay_us = $LOOK_US"
 lent_model quick echo
 lending_service
@@ -12,7 +11,7 @@ lending_service
 say "one call"
 start_client one --cpus 0.2 --memory 64m -- scenario-client --own-limit slow 1 one hold
 wait_for_output one "submitted 1"
-wait_until 5 "the client's limits change" limits_are_not one "$OWN"
+wait_until 5 "the client's limits change" limits_are_not one "$KEEPER"
 remember_runner
 expect "limits of the client in its call" "10000 100000 $HALF" "$(limits one)"
 expect "limits of the runner meanwhile" "110000 100000 $((RUNNER_MEMORY + HALF))" "$(runner_limits)"
@@ -36,7 +35,7 @@ client_says one "answered 1" && fail "the call ended before everything was looke
 # The client itself reads its memory limit right after the answer, and fails if it is not home.
 wait_for_output one "answered 1"
 expect "memory of the runner with the answer" "$RUNNER_MEMORY" "$(read_memory_limit "$(runner_group memory)")"
-expect_home one "$OWN"
+expect_home one "$KEEPER"
 client_says one "limit 67108864 after every answer" || fail "the client did not look at its limit"
 expect_nothing_lent
 stop_client one
@@ -57,7 +56,7 @@ for client in two again third; do
   client_says $client "answered 1" && fail "a call ended before everything was looked at"
 done
 for client in two again third; do wait_for_output $client "answered 1"; done
-expect_home two "$OWN"
+expect_home two "$KEEPER"
 expect_home third "30000 100000 33554432"
 expect_nothing_lent
 

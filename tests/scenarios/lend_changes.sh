@@ -17,7 +17,7 @@ wait_for_output changed "answered 1"
 wait_until 5 "the runner has its own limits" runner_is_home
 expect "their limits after it" "30000 100000 100663296" "$(limits keeper)"
 expect_nothing_lent
-start_beside later keeper -- scenario-client --own-limit quick 3 later
+start_beside later keeper --env POCKET_CPU_POLICY=func,ratio,0.5 --env POCKET_MEM_POLICY=func,ratio,0.5 -- scenario-client --own-limit quick 3 later
 expect "status of a client after the change" 0 "$(wait_client later)"
 expect_home keeper "30000 100000 100663296"
 update_client keeper 0.2 64m

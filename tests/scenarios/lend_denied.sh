@@ -3,16 +3,15 @@
 . "$(dirname "$0")/lib/scenario.sh"
 . "$LIB/lending.sh"
 
-OWN="20000 100000 67108864"
 lent_model slow echo "delay_us = 500000"
 
 # served_without NAME REASON
 served_without() {
   start_client "$1" --cpus 0.2 --memory 64m -- scenario-client --own-limit slow 1 "$1" hold
   wait_for_output "$1" "submitted 1"
-  expect "limits in its call" "$OWN" "$(limits "$1")"
+  expect "limits in its call" "$KEEPER" "$(limits "$1")"
   wait_for_output "$1" "answered 1"
-  expect "limits after it" "$OWN" "$(limits "$1")"
+  expect "limits after it" "$KEEPER" "$(limits "$1")"
   pocket leases | grep "$2" || fail "pocket leases does not say '$2': $(pocket leases)"
   pocket service status --json | grep -q "$2" || fail "the status does not say '$2'"
   stop_client "$1"

@@ -53,7 +53,7 @@ wait_until 15 "its client is told" client_ended third
 expect "status of its client" 1 "$(wait_client third)"
 
 say "and the next client is served"
-start_beside next keeper -- scenario-client --own-limit quick 5 next
+start_beside next keeper --env POCKET_CPU_POLICY=func,ratio,0.5 --env POCKET_MEM_POLICY=func,ratio,0.5 -- scenario-client --own-limit quick 5 next
 expect "status of the next client" 0 "$(wait_client next)"
 expect "limits after it" "$KEEPER" "$(limits keeper)"
 stop_client keeper

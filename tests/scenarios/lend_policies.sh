@@ -3,19 +3,9 @@
 . "$(dirname "$0")/lib/scenario.sh"
 . "$LIB/lending.sh"
 
-OWN="20000 100000 67108864"
 lent_model slow echo "delay_us = $LOOK_US"
 lent_model quick echo
-lent_model brief echo "delay_us = 20000" # long enough to be lent to
-lending_service "linger_seconds = 1"
-
-# start_with NAME CPU-POLICY MEMORY-POLICY CLIENT-ARGUMENT...: 0.2 processors and 64 MiB.
-start_with() {
-  with=$1 with_cpu=$2 with_memory=$3
-  shift 3
-  start_client "$with" --cpus "${cpus_of:-0.2}" --memory "${memory_of:-64m}" \
-    --env "POCKET_CPU_POLICY=$with_cpu" --env "POCKET_MEM_POLICY=$with_memory" -- scenario-client "$@"
-}
+lending_service
 
 say "conn: from the opening of a model to its end"
 start_with conn conn,ratio,0.5 conn,ratio,0.25 quick 1 conn hold
@@ -26,7 +16,7 @@ expect "limits of the runner" "110000 100000 $((RUNNER_MEMORY + 16777216))" "$(r
 expect_conserved
 stop_client conn
 wait_until 5 "the runner has its own limits" runner_is_home
-[ "$SCENARIO_HOST" = docker ] || expect_home conn "$OWN" # a container's group has gone with it
+[ "$SCENARIO_HOST" = docker ] || expect_home conn "$KEEPER" # a container's group has gone with it
 remove_client conn
 
 say "in one call each: none, ratio 0, minimum, no limit"
@@ -38,12 +28,12 @@ start_with large func,minimum func,minimum slow 1 large hold
 start_client unlimited -- scenario-client slow 1 unlimited hold
 wait_until 5 "the large client lends" limits_are_not large "120000 100000 268435456"
 expect "minimum of a large client" "30000 100000 209715200" "$(limits large)"
-wait_until 5 "the small client lends" limits_are_not small "$OWN"
+wait_until 5 "the small client lends" limits_are_not small "$KEEPER"
 expect "minimum of a small client" "1000 100000 67108864" "$(limits small)"
 read_leases
 expect_conserved
 for client in none zero; do
-  expect "limits of a client with '$client'" "$OWN" "$(limits $client)"
+  expect "limits of a client with '$client'" "$KEEPER" "$(limits $client)"
   for resource in cpu memory; do
     expect "$resource loans of it" "0" "$(lease_of_client $client $resource total_loans)"
   done
@@ -54,62 +44,19 @@ for resource in cpu memory; do
   case $note in unlimited:*) ;; *) fail "of the unlimited client is said: '$note'" ;; esac
 done
 say "said of the client without limits: $note"
+for client in none zero small large unlimited; do wait_for_output $client "answered 1"; done
 for client in none zero small large unlimited; do
-  wait_for_output $client "answered 1"
   case $client in
     large) expect_home large "120000 100000 268435456" ;;
     unlimited) expect "its limits" "max 100000 max" "$(limits unlimited)" ;;
-    *) expect_home $client "$OWN" ;;
+    *) expect_home $client "$KEEPER" ;;
   esac
   stop_client $client
   remove_client $client
 done
-cpus_of='' memory_of=''
-
-say "adaptive: held over calls that follow each other, home soon after the last"
-start_with adaptive adaptive adaptive --pause-us 100000 brief 20 adaptive hold
-wait_for_output adaptive "submitted 3"
-held=0
-while ! client_says adaptive "answered 20"; do
-  expect_quiet=$(cpu_limit adaptive)
-  client_says adaptive "answered 20" || [ "$expect_quiet" = "10000 100000" ] ||
-    fail "its processors were back between two calls: $expect_quiet"
-  held=$((held + 1))
-  client_ended adaptive && fail "$(client_output adaptive)"
-done
-since=$(now_ms)
-say "held in $held looks"
-cpu_is_home() { [ "$(cpu_limit adaptive)" = "20000 100000" ]; }
-home_within 4000 "its processors are back (linger: 1 s)" cpu_is_home
-read_leases
-expect "loans of 20 calls" 1 "$(lease_of_client adaptive cpu total_loans)"
-stop_client adaptive
-remove_client adaptive
-start_with patient adaptive adaptive --own-limit slow 1 patient hold
-wait_until 5 "memory is lent to a long call" limits_are patient "10000 100000 $HALF"
-wait_for_output patient "answered 1" # after it looked at its limit
-expect_home patient "$OWN"
-stop_client patient
-remove_client patient
-
-say "idle: lent while the client sleeps"
-start_with idle idle idle quick 1 idle hold
-wait_until 10 "it lends" limits_are idle "10000 100000 $HALF"
-read_leases
-expect_conserved
-host_signal_client idle USR1
-wait_for_output idle burning
-since=$(now_ms)
-home_within 3000 "its limits are back" limits_are idle "$OWN"
-wait_for_output idle burnt
-wait_until 10 "it lends again" limits_are idle "10000 100000 $HALF"
-stop_client idle
-wait_until 5 "the runner has its own limits" runner_is_home
-remove_client idle
-
 say "wrong policies are refused with the grammar"
 case $SCENARIO_HOST in
-  docker) WRONG="func,ratio,1.5" ;; # the service does not know where its client is
+  docker) WRONG="func,ratio,1.5" ;; # refused before the service looks where its client is
   *) WRONG="func,ratio,1 func,ratio,1.5 func,ratio,-1 func,ratio,NaN func,ratio, func,,0.5 sometimes" ;;
 esac
 for wrong in $WRONG; do

@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
 
 namespace pocket::testing {
 namespace {
@@ -21,6 +23,17 @@ size_t fd_count(pid_t pid) {
   std::error_code error;
   const std::filesystem::directory_iterator entries(proc(pid, "fd"), error);
   return error ? 0 : static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+size_t settled_fd_count(pid_t pid) {
+  size_t count = fd_count(pid);
+  for (int unchanged = 0; unchanged < 20; ++unchanged) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const size_t now = fd_count(pid);
+    if (now != count) unchanged = 0;
+    count = now;
+  }
+  return count;
 }
 
 uint64_t pss_bytes(pid_t pid) {

@@ -10,6 +10,8 @@ namespace pocket::testing {
 
 /// Open file descriptors; 0 when the process is gone.
 size_t fd_count(pid_t pid);
+/// The count once it has not changed for 0.1 s: what was needed for a moment is closed by then.
+size_t settled_fd_count(pid_t pid);
 /// Proportional set size in bytes; 0 when it cannot be read.
 uint64_t pss_bytes(pid_t pid);
 /// Processor time of all its threads so far, dead ones included.

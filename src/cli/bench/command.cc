@@ -9,6 +9,7 @@ void add_bench_command(CLI::App& app, Action& action) {
   add_bench_ipc(*bench, action);
   add_bench_latency(*bench, action);
   add_bench_eval_policy(*bench, action);
+  add_bench_lend(*bench, action);
 }
 
 }  // namespace pocket::cli

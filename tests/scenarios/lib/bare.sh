@@ -44,7 +44,9 @@ run_in_groups() { # NAME CPU-GROUP MEMORY-GROUP COMMAND...
 host_start_beside() { # NAME OTHER COMMAND...
   name=$1 other=$2
   shift 2
-  run_in_groups "$name" "$(cat "$CLIENTS/$other/cpu")" "$(cat "$CLIENTS/$other/memory")" "$@"
+  # shellcheck disable=SC2086 # words of K=V
+  run_in_groups "$name" "$(cat "$CLIENTS/$other/cpu")" "$(cat "$CLIENTS/$other/memory")" \
+    env $client_env "$@"
 }
 host_find_client() { return 1; } # it writes its own pid
 host_signal_client() { kill "-$2" "$(client_pid "$1")"; }

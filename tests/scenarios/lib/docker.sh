@@ -23,9 +23,11 @@ host_start_client() { # NAME CPUS MEMORY COMMAND...
     "$SCENARIO_IMAGE" "$@"
 }
 host_start_beside() { # NAME OTHER COMMAND...
-  name=$1 other=$2
+  name=$1 other=$2 variables=
   shift 2
-  run_noted "$CLIENTS/$name" "$SCENARIO_DOCKER" exec "$other" "$@"
+  for variable in $client_env; do variables="$variables --env $variable"; done
+  # shellcheck disable=SC2086 # options, two words each
+  run_noted "$CLIENTS/$name" "$SCENARIO_DOCKER" exec $variables "$other" "$@"
 }
 host_find_client() {
   pid=$("$SCENARIO_DOCKER" inspect --format '{{.State.Pid}}' "$1" 2>/dev/null) || return 1

@@ -3,9 +3,10 @@
 # A service whose runners have 1 processor and 256 MiB. Further lines go into its [budget].
 RUNNER_CPU="100000 100000"
 RUNNER_MEMORY=268435456
+CONCURRENCY=8
 lending_service() { # [LINE...]
   {
-    printf "[service]\ndrain_seconds = 1\n[engines]\nconcurrency = 8\n"
+    printf "[service]\ndrain_seconds = 1\n[engines]\nconcurrency = %s\n" "$CONCURRENCY"
     printf "[budget]\ncpus = 1.0\nmemory = %s\ncgroup = '%s'\nledger = '%s'\n" \
       "$RUNNER_MEMORY" "$RUNNERS" "$SCENARIO_DIR/ledger"
     for budget_line in "$@"; do echo "$budget_line"; done
@@ -104,9 +105,19 @@ limits_are_not() { ! limits_are "$1" "$2"; }
 runner_limits_are() { [ "$(runner_limits)" = "$1" ]; }
 runner_is_home() { runner_limits_are "$RUNNER_CPU $RUNNER_MEMORY"; }
 
-# start_victim NAME MODEL [OPTION...]: makes one call of MODEL from the group of client "keeper", which
+# start_with NAME CPU-POLICY MEMORY-POLICY CLIENT-ARGUMENT...: a client of 0.2 processors and 64 MiB,
+# or of $cpus_of and $memory_of.
+cpus_of=0.2 memory_of=64m
+start_with() {
+  with=$1 with_cpu=$2 with_memory=$3
+  shift 3
+  start_client "$with" --cpus "$cpus_of" --memory "$memory_of" \
+    --env "POCKET_CPU_POLICY=$with_cpu" --env "POCKET_MEM_POLICY=$with_memory" -- scenario-client "$@"
+}
+
+# start_victim NAME MODEL: makes one call of MODEL from the group of client "keeper", which
 # stays, and so do its limits, whatever happens to the victim.
-KEEPER="20000 100000 67108864"
+KEEPER="20000 100000 67108864" # 0.2 processors and 64 MiB
 HALF=33554432 # of the 64 MiB
 start_keeper() {
   start_client keeper --cpus 0.2 --memory 64m --env POCKET_CPU_POLICY=none \
@@ -115,7 +126,8 @@ start_keeper() {
 }
 start_victim() {
   victim=$1 victim_model=$2
-  start_beside "$victim" keeper -- scenario-client "$victim_model" 1 "$victim"
+  start_beside "$victim" keeper --env POCKET_CPU_POLICY=func,ratio,0.5 \
+    --env POCKET_MEM_POLICY=func,ratio,0.5 -- scenario-client "$victim_model" 1 "$victim"
   wait_for_output "$victim" "submitted 1"
   wait_until 5 "both limits of the client change" limits_are keeper "10000 100000 $HALF"
   remember_runner

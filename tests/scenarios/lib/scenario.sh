@@ -136,10 +136,16 @@ start_client() {
     fi
   done
 }
-# start_beside NAME OTHER -- COMMAND...: one more process in the group or container of client OTHER.
+# start_beside NAME OTHER [--env K=V]... -- COMMAND...: one more process in the group or container of
+# client OTHER.
 start_beside() {
-  client=$1 other=$2
-  shift 3
+  client=$1 other=$2 client_env=
+  shift 2
+  while [ "$1" = --env ]; do
+    client_env="$client_env $2"
+    shift 2
+  done
+  shift
   rm -rf "${CLIENTS:?}/$client"
   mkdir -p "$CLIENTS/$client"
   host_start_beside "$client" "$other" "$@"
