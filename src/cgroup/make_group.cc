@@ -187,9 +187,13 @@ Result<void> Host::remove_stale(const std::string& name) const {
   for (const Controller controller : kBoth) {
     if (!why_not(controller).empty()) continue;
     POCKET_ASSIGN_OR_RETURN(const auto trees, this->trees(name, std::span(&controller, 1)));
-    for (const GroupTree& tree : trees) {
-      auto done = remove_group(tree.path, 0);
-      if (!done.ok() && first.ok()) first = std::move(done);
+    // The controller's own tree last, and only when the others are done: as long as anything is
+    // left of the group, whoever looks there finds it.
+    for (auto tree = trees.rbegin(); tree != trees.rend(); ++tree) {
+      auto done = remove_group(tree->path, 0);
+      if (done.ok()) continue;
+      if (first.ok()) first = std::move(done);
+      break;
     }
   }
   return first;

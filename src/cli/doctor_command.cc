@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "cli/admin.h"
 #include "cli/command.h"
+#include "cli/doctor.h"
 #include "cli/local_service.h"
 
 namespace pocket::cli {
@@ -24,14 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-enum class Verdict { kOk, kWarning, kFailed };
-
-struct Check {
-  const char* name;
-  Verdict verdict;
-  std::string text;
-};
 
 const char* word(Verdict verdict) {
   return verdict == Verdict::kOk ? "ok" : verdict == Verdict::kWarning ? "warning" : "failed";
@@ -106,38 +99,45 @@ Check check_engines() {
           found + (real ? "" : ": only for tests; `make setup` fetches the real ones")};
 }
 
-Check check_cgroups() {
-  const char* v2 = "/sys/fs/cgroup/cgroup.controllers";
-  const bool unified = ::access(v2, R_OK) == 0;
-  const std::string cpu = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-  const std::string memory = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-  if (!unified && (::access(cpu.c_str(), F_OK) != 0 || ::access(memory.c_str(), F_OK) != 0)) {
-    return {"cgroups", Verdict::kWarning, "no cpu and memory controllers are mounted"};
+/// The running service, its budgets and where it remembers loans.
+void check_service(const std::string& socket, std::vector<Check>& checks) {
+  const std::string place = socket.empty() ? client::default_socket_path() : socket;
+  auto session = connect(socket);
+  auto status =
+      session.ok() ? get_status(**session) : Result<wire::control::StatusT>(session.error());
+  if (!status.ok()) {
+    checks.push_back(
+        {"service", session.ok() ? Verdict::kFailed : Verdict::kWarning, status.error().message});
+    checks.push_back(check_ledger(place));
+    return;
   }
-  const bool writable = ::access(cpu.c_str(), W_OK) == 0 && ::access(memory.c_str(), W_OK) == 0;
-  return {"cgroups", writable ? Verdict::kOk : Verdict::kWarning,
-          fmt::format("{}, cpu and memory, {}", unified ? "v2" : "v1",
-                      writable ? "writable" : "not writable by this user: no budgets")};
+  checks.push_back(
+      {"service", status->ready ? Verdict::kOk : Verdict::kWarning,
+       fmt::format("pocketd {} (process {}) on {}, {} clients", status->service_version,
+                   status->pid, status->socket, status->sessions.size())});
+  checks.push_back(check_ledger(status->socket));
+  checks.push_back(check_budgets(status->notes));
 }
 
-Check check_service(const std::string& socket) {
-  auto session = connect(socket);
-  if (!session.ok()) return {"service", Verdict::kWarning, session.error().message};
-  const auto status = get_status(**session);
-  if (!status.ok()) return {"service", Verdict::kFailed, status.error().message};
-  return {"service", status->ready ? Verdict::kOk : Verdict::kWarning,
-          fmt::format("pocketd {} (process {}) on {}, {} clients", status->service_version,
-                      status->pid, status->socket, status->sessions.size())};
+/// Empty where it cannot be read.
+std::string text_of(const char* path) {
+  auto text = cgroup::read_text(path);
+  return text.ok() ? *std::move(text) : "";
 }
 
 Result<int> examine(const ServiceOptions& options) {
-  const std::vector<Check> checks = {check_kernel(),
-                                     check_machine(),
-                                     check_files(),
-                                     check_cgroups(),
-                                     check_memory_sharing(),
-                                     check_engines(),
-                                     check_service(options.socket)};
+  const auto host = cgroup::Host::detect();
+  std::vector<Check> checks = {
+      check_kernel(),
+      check_machine(),
+      check_files(),
+      check_memory_sharing(),
+      check_engines(),
+      check_cgroups(host),
+      check_accounting(host, cgroup::parse_mounts(text_of("/proc/self/mountinfo"))),
+      check_swap(host, text_of("/proc/meminfo")),
+      check_lending(host, ::getpid())};
+  check_service(options.socket, checks);
   bool failed = false;
   json rows = json::array();
   for (const auto& check : checks) {

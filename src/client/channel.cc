@@ -10,7 +10,6 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "client/processor.h"
-#include "ipc/liveness.h"
 #include "ipc/region.h"
 
 namespace pocket::client {
@@ -312,10 +311,6 @@ bool Channel::look(const Pending& pending) {
     fail_all();
   }
   return pending.done.load(std::memory_order_acquire);
-}
-
-void Channel::look_for_runner() {
-  if (ipc::other_end_is_closed(notify_.get())) runner_gone_.store(true);
 }
 
 bool Channel::should_spin() const {

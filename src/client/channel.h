@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "client/arena.h"
 #include "client/session.h"
+#include "ipc/liveness.h"
 #include "pocket/pocket.h"
 #include "wire/layout.h"
 
@@ -99,7 +100,9 @@ class Channel {
   void ask_to_cancel() POCKET_REQUIRES(mutex_);
   void free_abandoned(uint64_t call_id) POCKET_REQUIRES(mutex_);
   void wake_sleeper(uint64_t call_id);
-  void look_for_runner();
+  void look_for_runner() {
+    if (ipc::other_end_is_closed(notify_.get())) runner_gone_.store(true);
+  }
   bool should_spin() const;
   bool spin(const Pending& pending, uint64_t deadline_ns);
   bool park(Pending& pending, uint64_t deadline_ns);

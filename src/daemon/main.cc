@@ -124,20 +124,24 @@ void tell_ready(int fd, const Config& config, bool background) {
   ::close(fd);
 }
 
-void close_standard_error() {
+/// In the background: keeps where a start that fails is told to this process. The runners, which
+/// may be started before it is ready, must not hold open what somebody reads to its end.
+UniqueFd take_standard_error() {
+  UniqueFd taken(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   const UniqueFd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   ::dup2(nothing.get(), STDERR_FILENO);
+  return taken;
 }
 
-Result<void> serve(const Config& config, int ready_fd, bool background) {
+Result<void> serve(const Config& config, int ready_fd, bool background, UniqueFd& told) {
   POCKET_RETURN_IF_ERROR(set_up_log(config, background));
   raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
   Service service(*loop, config);
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
-  POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background] {
-    if (background) close_standard_error();
+  POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background, &told] {
+    told.reset();
     tell_ready(ready_fd, config, background);
     tell_service_manager("READY=1");
   }));
@@ -163,10 +167,13 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  pocket::UniqueFd told;
+  if (line.background) told = take_standard_error();
   auto config = make_config(line);
-  auto served = config.ok() ? serve(*config, line.ready_fd, line.background)
+  auto served = config.ok() ? serve(*config, line.ready_fd, line.background, told)
                             : pocket::Result<void>(config.error());
   if (served.ok()) return 0;
-  std::fprintf(stderr, "pocketd: %s\n", served.error().message.c_str());
+  ::dprintf(told.valid() ? told.get() : STDERR_FILENO, "pocketd: %s\n",
+            served.error().message.c_str());
   return 1;
 }

@@ -59,7 +59,14 @@ Error wrong_descriptors(size_t got, size_t wanted) {
 
 Control::~Control() {
   if (board_ != nullptr) board_->stop_watching();
-  workers_->shut_down();
+  if (orphaned_) {
+    // Not the service's end: another pocketd may be there in a moment.
+    workers_->shut_down({POCKET_UNAVAILABLE,
+                         "pocketd ended while the call was waiting; it may be started again: try "
+                         "again"});
+  } else {
+    workers_->shut_down();
+  }
   for (auto& channel : workers_->all()) channel->close(/*tell=*/true);
   for (auto& entry : background_) entry.thread.join();
   end_ = {};
@@ -110,6 +117,7 @@ Result<void> Control::run() {
 }
 
 void Control::end_soon() {
+  orphaned_ = true;
   end_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;  // of this thread alone: only the stop request ends the wait early
     std::condition_variable_any ended;

@@ -66,7 +66,8 @@ class Control {
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
   std::unique_ptr<Workers> workers_;
-  std::jthread end_;  // of end_soon
+  bool orphaned_ = false;  // pocketd died
+  std::jthread end_;       // of end_soon
 };
 
 }  // namespace pocket::runner

@@ -121,7 +121,7 @@ std::vector<std::shared_ptr<Channel>> Workers::all() const {
   return channels;
 }
 
-void Workers::shut_down() {
+void Workers::shut_down(const Error& reason) {
   stopping_.store(true);
   MutexLock lock(threads_mutex_);
   // Each edge wakes one sleeper, which passes it on.
@@ -130,8 +130,8 @@ void Workers::shut_down() {
   threads_.clear();
   while (auto call = scheduler_.pop()) {
     Outcome outcome;
-    outcome.status = POCKET_CANCELLED;
-    outcome.message = "the service is shutting down";
+    outcome.status = reason.code;
+    outcome.message = reason.message;
     call->channel->complete(call->submission, outcome);
   }
 }

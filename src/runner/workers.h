@@ -38,8 +38,8 @@ class Workers {
   std::shared_ptr<Channel> find(uint32_t channel) const;
   std::vector<std::shared_ptr<Channel>> all() const;
 
-  /// Lets running calls end, answers queued ones with CANCELLED, and ends the threads.
-  void shut_down();
+  /// Lets running calls end, answers queued ones with `reason`, and ends the threads.
+  void shut_down(const Error& reason = {POCKET_CANCELLED, "the service is shutting down"});
 
  private:
   Workers() = default;

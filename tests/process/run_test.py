@@ -158,6 +158,15 @@ class BadInput(PocketTest):
         self.assert_refused(self.pocket("run", "--count", "3", "--", "no-such-program"), 1)
         self.assertEqual(self.listed("-a"), {})
 
+    def test_policies(self):
+        for flag in ("--cpu-policy", "--mem-policy"):
+            for text in ("func,ratio,1.5", "func,ratio,-0.1", "func,ratio,nan", "fun,ratio,0.5", "conn"):
+                answer = self.pocket("run", flag, text, "--", "touch", f"{self.folder}/started")
+                self.assert_refused(answer, 2, flag, "policy:", "func|conn , ratio,R | minimum | none")
+            answer = self.pocket("run", flag, "adaptive,ratio,0.25", "--", "true")
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertFalse(os.path.exists(f"{self.folder}/started"))
+
     def test_what_does_not_go_together(self):
         self.assert_refused(self.pocket("run", "--oom-kill-disable", "--", "true"), 1, "--memory")
         self.assert_refused(self.pocket("run", "--log", "x", "--", "true"), 1, "--detach")

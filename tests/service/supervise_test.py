@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../process"))
 from support import POCKET, PocketTest, can_limit, group_trees, is_running, main, read, wait_until
@@ -22,7 +23,10 @@ def parent_of(pid):
 
 
 def name_of(pid):
-    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except PermissionError:
+        return "somebody else's program"
 
 
 def pss_kib(pid):
@@ -39,15 +43,31 @@ class ServiceTest(PocketTest):
         for name in ("INVOCATION_ID", "NOTIFY_SOCKET"):
             self.environment.pop(name, None)
         self.write("models/echo/1/model.null", ECHO)
-        self.started = set()
         self.addCleanup(self.end_service)
 
+    def processes(self):
+        """Supervisors and pocketds of this test, whoever started them."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                words = read(path).split("\0")
+            except OSError:
+                continue
+            if (os.path.basename(words[0]) in ("pocket-supervisor", "pocketd")
+                    and f"{self.folder}/models" in words):
+                found.append(int(path.split("/")[2]))
+        return found
+
     def end_service(self):
-        """A supervisor that is killed takes its pocketd with it."""
-        for pid in self.started:
-            if is_running(pid) and name_of(pid).startswith("pocket"):
-                os.kill(pid, signal.SIGKILL if name_of(pid) == "pocket-supervisor" else signal.SIGTERM)
-                wait_until(lambda pid=pid: not is_running(pid), f"the end of {pid}")
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        wait_until(lambda: not any(is_running(pid) for pid in self.processes()), "the end of everything")
+        for tree in group_trees():
+            if os.path.isdir(f"{tree}/{self.cgroup}"):
+                os.rmdir(f"{tree}/{self.cgroup}")
 
     def write(self, name, text):
         path = f"{self.folder}/{name}"
@@ -68,12 +88,9 @@ class ServiceTest(PocketTest):
         done = self.pocket(*self.arguments("-d", *more))
         self.assertEqual(done.returncode, 0, done.stderr)
         pid = int(re.fullmatch(r"pocketd is ready \(process (\d+)\)\n", done.stdout)[1])
-        self.started |= {pid}
         self.assertEqual(name_of(pid), "pocketd")
         self.assertEqual(self.answering(), pid)
         parent = parent_of(pid)
-        if name_of(parent) == "pocket-supervisor":
-            self.started |= {parent}
         return pid, parent
 
     def answering(self):
@@ -82,7 +99,6 @@ class ServiceTest(PocketTest):
         if done.returncode != 0:
             return None
         pid = json.loads(done.stdout)["pid"]
-        self.started |= {pid}
         return pid
 
     def runners(self):
@@ -90,7 +106,7 @@ class ServiceTest(PocketTest):
         return [runner["pid"] for runner in json.loads(done.stdout)["runners"]]
 
     def service_groups(self):
-        return [path for tree in group_trees() for path in glob.glob(f"{tree}/{self.cgroup}/*")]
+        return [path for tree in group_trees() for path in glob.glob(f"{tree}/{self.cgroup}/*/")]
 
     def assert_nothing_left(self):
         self.assertEqual(sorted(os.listdir(self.folder)),
@@ -171,7 +187,6 @@ class Supervised(ServiceTest):
     def test_in_the_foreground(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             process = self.start(*self.arguments())
-            self.started |= {process.pid}
             pid = wait_until(self.answering, "an answer")
             self.assertEqual(parent_of(pid), process.pid)
             os.kill(pid, signal.SIGKILL)
@@ -185,12 +200,14 @@ class Supervised(ServiceTest):
             self.assert_nothing_left()
 
     def test_it_keeps_no_pipe_open(self):
-        """Whoever reads the output of `service run -d` to its end is not held up."""
-        done = subprocess.run(f"'{POCKET}' service run -d --models '{self.folder}/models' 2>&1 | cat",
-                              shell=True, env=self.environment, capture_output=True, text=True,
+        """Whoever reads the output of `service run -d` to its end is not held up, also where runners
+        are started before it is ready."""
+        config = self.config("[models]\npreload = ['echo']\n")
+        done = subprocess.run(f"'{POCKET}' service run -d --models '{self.folder}/models' "
+                              f"--config '{config}' 2>&1 | cat", shell=True, env=self.environment, capture_output=True, text=True,
                               timeout=30, check=True)
         self.assertIn("is ready", done.stdout)
-        self.answering()
+        self.assertIsNotNone(self.answering())
         self.assertEqual(self.pocket("service", "kill").returncode, 0)
 
 
@@ -218,7 +235,6 @@ class Unsupervised(ServiceTest):
             manager.settimeout(30)
             self.environment["NOTIFY_SOCKET"] = f"{self.folder}/notify"
             process = self.start(*self.arguments())
-            self.started |= {process.pid}
             self.assertEqual(manager.recv(100), b"READY=1")
             self.assertEqual(self.answering(), process.pid, "systemd knows this process")
             self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)
@@ -229,19 +245,23 @@ class Unsupervised(ServiceTest):
         self.assertEqual(process.returncode, 0)
 
 
+@unittest.skipUnless(can_limit(), "this user may not make cgroups here")
 class Loans(ServiceTest):
+    def start_lender(self):
+        """A client with half a processor, which lends half of that as long as it is connected."""
+        client = self.start("run", "-t", self.name(), "-c", "0.5", "--cpu-policy", "conn,ratio,0.5",
+                            "--mem-policy", "none", "--", CLIENT, "echo", "3", "lender", "hold")
+        while client.stdout.readline() not in ("answered 3\n", ""):
+            pass
+        return client
+
     def quota(self):
         return int(self.group_file("cpu.cfs_quota_us", "cpu.max").split()[0])
 
     def test_loans_of_a_killed_pocketd_come_home(self):
-        if not can_limit():
-            self.skipTest("this user may not make cgroups here")
         pid, _ = self.run_detached("--config", self.config())
-        client = self.start("run", "-t", self.name(), "-c", "0.5", "--cpu-policy", "conn,ratio,0.5",
-                            "--mem-policy", "none", "--", CLIENT, "echo", "3", "lender", "hold")
+        client = self.start_lender()
         try:
-            while client.stdout.readline() not in ("answered 3\n", ""):
-                pass
             wait_until(lambda: self.quota() == 25_000, "half of the client's budget is lent")
             old_groups = self.service_groups()
             self.assertNotEqual(old_groups, [])
@@ -257,6 +277,30 @@ class Loans(ServiceTest):
             client.communicate(timeout=30)
         self.assertEqual(self.pocket("service", "kill").returncode, 0)
         self.assert_nothing_left()
+
+    def test_what_a_run_lends_is_shown(self):
+        self.run_detached("--config", self.config())
+        client = self.start_lender()
+        try:
+            wait_until(lambda: self.quota() == 25_000, "half of the client's budget is lent")
+            used = json.loads(self.pocket("rusage", self.name(), "--json").stdout)
+            listed = self.listed()[self.name()]["usage"]
+            for shown in (used, listed):
+                self.assertEqual(shown["lent_cpu"], 0.25)
+                self.assertEqual(shown["borrowed_cpu"], 0)
+                self.assertEqual(shown["lent_memory_bytes"], 0)
+                self.assertNotIn("lending_note", shown)
+            self.assertRegex(self.pocket("rusage", self.name()).stdout, r"(?m)^lent +0\.250 cpu$")
+            self.assertIn("0.250 cpu", self.pocket("ps").stdout)
+            self.assertEqual(self.pocket("service", "kill").returncode, 0)
+            wait_until(lambda: self.quota() == 50_000, "the client has its budget back")
+            used = json.loads(self.pocket("rusage", self.name(), "--json").stdout)
+            self.assertNotIn("lent_cpu", used)
+            self.assertIn(self.socket, used["lending_note"])
+            self.assertIn("not known", self.pocket("rusage", self.name()).stdout)
+        finally:
+            client.terminate()
+            client.communicate(timeout=30)
 
 
 if __name__ == "__main__":

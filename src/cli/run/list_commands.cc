@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/run/amounts.h"
 #include "cli/run/commands.h"
+#include "cli/run/loans.h"
 #include "cli/run/runs.h"
 
 namespace pocket::cli {
@@ -33,7 +34,7 @@ Result<int> wait(const Options& options) {
   return first;
 }
 
-json to_json(const SeenRun& seen) {
+json to_json(const SeenRun& seen, LoanView& loans) {
   const auto& record = seen.record;
   const json stored = to_json(record);
   json row = {{"name", record.name},         {"state", word(seen.state)},
@@ -43,6 +44,7 @@ json to_json(const SeenRun& seen) {
   for (const char* key : {"engine", "container", "socket", "ended_ms", "group"}) {
     if (stored.contains(key)) row[key] = stored[key];
   }
+  add_to(row["usage"], loans.of(seen));
   if (record.process.pid != 0) row["pid"] = record.process.pid;
   if (record.exit_status) row["exit_status"] = *record.exit_status;
   return row;
@@ -55,13 +57,13 @@ std::string since(int64_t started_ms) {
   return fmt::format("{} h", seconds / 3600);
 }
 
-void print_table(const std::vector<SeenRun>& runs) {
+void print_table(const std::vector<SeenRun>& runs, LoanView& loans) {
   const auto memory = [](const std::optional<uint64_t>& bytes) {
     return bytes ? fmt::format("{:.1f}", static_cast<double>(*bytes) / 0x1p20) : "-";
   };
-  constexpr const char* kRow = "{:20} {:>12} {:10} {:>10} {:>17} {:>8} {:32} {:24} {}\n";
-  fmt::print(kRow, "NAME", "PROCESS", "STATE", "CPU s", "MEMORY/PEAK MiB", "SINCE", "LIMITS",
-             "SOCKET", "COMMAND");
+  constexpr const char* kRow = "{:20} {:>12} {:10} {:>10} {:>17} {:>20} {:>8} {:32} {:24} {}\n";
+  fmt::print(kRow, "NAME", "PROCESS", "STATE", "CPU s", "MEMORY/PEAK MiB", "LENT", "SINCE",
+             "LIMITS", "SOCKET", "COMMAND");
   for (const auto& seen : runs) {
     const auto& record = seen.record;
     const std::string process = record.container.empty() ? std::to_string(record.process.pid)
@@ -75,7 +77,7 @@ void print_table(const std::vector<SeenRun>& runs) {
             : "-";
     fmt::print(kRow, record.name, process, state, cpu,
                memory(seen.usage.memory_bytes) + "/" + memory(seen.usage.memory_peak_bytes),
-               since(record.started_ms), limits_text(record.limits),
+               lent_text(loans.of(seen)), since(record.started_ms), limits_text(record.limits),
                record.socket.empty() ? "-" : record.socket, fmt::join(record.command, " "));
   }
 }
@@ -94,12 +96,13 @@ Result<int> list(const Options& options) {
     }
     if (options.all || seen->state != RunState::kExited) runs.push_back(*std::move(seen));
   }
+  LoanView loans;
   if (!options.json.empty()) {
     json rows = json::array();
-    for (const auto& seen : runs) rows.push_back(to_json(seen));
+    for (const auto& seen : runs) rows.push_back(to_json(seen, loans));
     POCKET_RETURN_IF_ERROR(write_json(options.json, rows));
   } else if (!options.prune) {
-    print_table(runs);
+    print_table(runs, loans);
   }
   return 0;
 }
@@ -121,14 +124,17 @@ Result<int> rusage(const Options& options) {
                         : ", and the engine removes a container's group at its end; read "
                           "it while it runs")};
   }
+  const auto loans = LoanView().of(seen);
   if (!options.json.empty()) {
     json object = to_json(seen.usage);
+    add_to(object, loans);
     object["name"] = record.name;
     object["state"] = word(seen.state);
     POCKET_RETURN_IF_ERROR(write_json(options.json, object));
     return 0;
   }
-  fmt::print("{:16} {}\n{}", "state", word(seen.state), usage_text(seen.usage));
+  fmt::print("{:16} {}\n{}{}", "state", word(seen.state), usage_text(seen.usage),
+             loans_text(loans));
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/run/options.h"
 
 #include "cli/run/amounts.h"
+#include "lease/policy.h"
 
 namespace pocket::cli {
 namespace {
@@ -68,11 +69,14 @@ void add_run_options(CLI::App& run, RunOptions& options) {
       ->check(valid(parse_cpu_list));
   run.add_flag("--oom-kill-disable", options.limits.oom_kill_disable,
                "At the memory limit wait instead of being killed (cgroup v1)");
+  const auto policy = valid([](const std::string& text) { return lease::parse_policy(text); });
   run.add_option("--cpu-policy", options.cpu_policy,
                  "What of its CPU limit it lends to the service")
-      ->type_name("POLICY");
+      ->type_name("POLICY")
+      ->check(policy);
   run.add_option("--mem-policy", options.mem_policy, "What of its memory limit it lends")
-      ->type_name("POLICY");
+      ->type_name("POLICY")
+      ->check(policy);
   run.add_option("--socket", options.socket, "Socket of the service, set as POCKET_SOCKET")
       ->type_name("PATH");
   run.add_option("-e,--env", options.environment, "Set a variable, KEY=VALUE, repeatable")
