@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <new>
 #include <set>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/nearest.h"
 #include "client/call.h"
 #include "client/model.h"
@@ -21,9 +21,9 @@
 struct pocket_session {
   std::shared_ptr<pocket::client::Session> session;
   pocket_wait_mode wait_mode = POCKET_WAIT_ADAPTIVE;
-  std::mutex mutex;
-  std::set<pocket_model*> models;  // guarded by mutex
-  pocket::UniqueFd epoll;          // guarded by mutex; made by pocket_session_fd
+  pocket::Mutex mutex;
+  std::set<pocket_model*> models POCKET_GUARDED_BY(mutex);
+  pocket::UniqueFd epoll POCKET_GUARDED_BY(mutex);  // made by pocket_session_fd
 };
 
 struct pocket_model {
@@ -76,7 +76,7 @@ int32_t guarded(Body body) {
 std::string text(const char* value) { return value == nullptr ? "" : value; }
 
 /// Registers a model's descriptor with the session's, where somebody asked for that one.
-void watch_model(pocket_session& session, pocket_model& model) {
+void watch_model(pocket_session& session, pocket_model& model) POCKET_REQUIRES(session.mutex) {
   if (!session.epoll.valid()) return;
   model.model->want_notify();
   epoll_event event{};
@@ -165,14 +165,17 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
 
 void pocket_session_close(pocket_session* session) {
   if (session == nullptr) return;
-  for (pocket_model* model : session->models) model->owner = nullptr;
+  {
+    pocket::MutexLock lock(session->mutex);
+    for (pocket_model* model : session->models) model->owner = nullptr;
+  }
   delete session;
 }
 
 int32_t pocket_session_fd(pocket_session* session, int* fd) {
   if (session == nullptr || fd == nullptr) return missing("session and fd");
   if (auto good = session->session->check_process(); !good.ok()) return failed(good.error());
-  std::lock_guard lock(session->mutex);
+  pocket::MutexLock lock(session->mutex);
   if (!session->epoll.valid()) {
     session->epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!session->epoll.valid()) return failed(pocket::errno_error("epoll_create1", errno));
@@ -188,7 +191,7 @@ int32_t pocket_session_fd(pocket_session* session, int* fd) {
 int32_t pocket_session_poll(pocket_session* session, uint32_t* finished) {
   if (session == nullptr) return missing("session");
   if (auto good = session->session->check_process(); !good.ok()) return failed(good.error());
-  std::lock_guard lock(session->mutex);
+  pocket::MutexLock lock(session->mutex);
   session->session->clear_event();
   uint32_t count = 0;
   for (pocket_model* model : session->models) {
@@ -225,7 +228,7 @@ int32_t pocket_model_open(pocket_session* session, const char* name,
     auto result = std::make_unique<pocket_model>();
     result->owner = session;
     result->model = std::move(opened).value();
-    std::lock_guard lock(session->mutex);
+    pocket::MutexLock lock(session->mutex);
     session->models.insert(result.get());
     watch_model(*session, *result);
     *model = result.release();
@@ -236,7 +239,7 @@ int32_t pocket_model_open(pocket_session* session, const char* name,
 void pocket_model_close(pocket_model* model) {
   if (model == nullptr) return;
   if (model->owner != nullptr) {
-    std::lock_guard lock(model->owner->mutex);
+    pocket::MutexLock lock(model->owner->mutex);
     model->owner->models.erase(model);
   }
   delete model;

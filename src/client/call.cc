@@ -61,7 +61,7 @@ Result<void> Call::ready_channel() {
   POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel());
   if (channel != channel_) {
     drop_memory();
-    std::lock_guard lock(channel_mutex_);
+    MutexLock lock(channel_mutex_);
     channel_ = std::move(channel);
   }
   return ok_result();
@@ -214,7 +214,7 @@ Result<void> Call::cancel() {
   cancelled_.store(true);
   std::shared_ptr<Channel> channel;
   {
-    std::lock_guard lock(channel_mutex_);
+    MutexLock lock(channel_mutex_);
     channel = channel_;
   }
   // Its owner may be gone as soon as it is answered: nothing of the call is used after this.

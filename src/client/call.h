@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "client/model.h"
 #include "pocket/pocket.h"
 
@@ -67,7 +67,7 @@ class Call {
   Result<wire::TensorRecord> answered_record(uint32_t index);
 
   Model& model_;
-  std::mutex channel_mutex_;          // only for cancel(), which runs beside the owner
+  Mutex channel_mutex_;               // only for cancel(), which runs beside the owner
   std::shared_ptr<Channel> channel_;  // changed by the owner, under channel_mutex_
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;

@@ -77,7 +77,7 @@ Result<void> Channel::map_region(uint32_t region, const UniqueFd& request, uint6
                           Mapping::map(response.get(), response_bytes, MapAccess::kReadOnly));
   // This mapping is the last writable one: not even the runner can write our requests.
   ::fcntl(request.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   // A region before this one that never got here, or could not be mapped, has nothing to give.
   for (uint32_t missing = region_count_.load(); missing < region; ++missing) {
     request_arena_.add_region(0, 0);
@@ -93,7 +93,7 @@ Result<void> Channel::map_region(uint32_t region, const UniqueFd& request, uint6
 }
 
 std::optional<Block> Channel::try_allocate(uint64_t bytes, bool request) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return (request ? request_arena_ : response_arena_).allocate(bytes);
 }
 
@@ -103,7 +103,7 @@ Result<Block> Channel::allocate(uint64_t bytes, bool request) {
   constexpr uint64_t kExtraLimit = uint64_t{64} << 20;
   const auto wanted = checked_add(bytes, std::min(std::max<uint64_t>(bytes, 65536), kExtraLimit));
   if (!wanted) return Error{POCKET_RESOURCE_EXHAUSTED, "the tensor is too large"};
-  std::lock_guard growing(grow_mutex_);
+  MutexLock growing(grow_mutex_);
   for (int attempt = 0; attempt < 2; ++attempt) {
     // Another thread may have added memory meanwhile, or taken what was added.
     if (auto block = try_allocate(bytes, request)) return *block;
@@ -138,12 +138,12 @@ Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
 }
 
 void Channel::free_request(const Block& block) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   request_arena_.free(block);
 }
 
 void Channel::free_response(const Block& block) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   response_arena_.free(block);
 }
 
@@ -158,7 +158,7 @@ bool Channel::broken() const {
 
 Result<void> Channel::submit(wire::Submission submission, Pending& pending) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (broken()) return Error{POCKET_UNAVAILABLE, "the runner of the model is gone"};
     drain();
     const uint64_t runner_taken =
@@ -210,7 +210,7 @@ void Channel::ask_to_cancel() {
 void Channel::give_up(Pending& pending, pocket_status status) {
   uint64_t call_id = 0;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     drain();
     if (pending.done.load(std::memory_order_acquire)) return;
     call_id = pending.call_id;
@@ -232,7 +232,7 @@ void Channel::wake_sleeper(uint64_t call_id) {
   // just falling asleep may miss a wake-up: it is woken until it is up.
   while (true) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       if (std::find(sleepers_.begin(), sleepers_.end(), call_id) == sleepers_.end()) return;
     }
     ipc::futex_wake_all(&response_header()->completed_word);
@@ -243,7 +243,7 @@ void Channel::wake_sleeper(uint64_t call_id) {
 
 void Channel::free_after(uint64_t call_id, std::vector<Block> requests,
                          std::vector<Block> responses) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = std::find_if(abandoned_.begin(), abandoned_.end(),
                                   [&](const Abandoned& entry) { return entry.call_id == call_id; });
   if (found != abandoned_.end()) {
@@ -315,7 +315,7 @@ void Channel::fail_all() {
 
 bool Channel::look(const Pending& pending) {
   if (pending.done.load(std::memory_order_acquire)) return true;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   drain();
   if (!pending.done.load(std::memory_order_acquire) && broken()) {
     drain();  // what was answered before it broke counts
@@ -351,7 +351,7 @@ bool Channel::spin(const Pending& pending, uint64_t deadline_ns) {
 
 bool Channel::park(Pending& pending, uint64_t deadline_ns) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     sleepers_.push_back(pending.call_id);
     request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
                                           std::memory_order_seq_cst);
@@ -363,7 +363,7 @@ bool Channel::park(Pending& pending, uint64_t deadline_ns) {
     if (done || !ipc::futex_wait(&response_header()->completed_word, word, deadline_ns)) break;
   }
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     sleepers_.erase(std::find(sleepers_.begin(), sleepers_.end(), pending.call_id));
     request_header()->client_parked.store(static_cast<uint32_t>(sleepers_.size()),
                                           std::memory_order_seq_cst);
@@ -379,7 +379,7 @@ bool Channel::wait(Pending& pending, uint64_t deadline_ns) {
 }
 
 uint32_t Channel::poll() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const uint32_t count = drain();
   if (broken()) fail_all();
   return count;

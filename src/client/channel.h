@@ -5,11 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "base/mapping.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "client/arena.h"
@@ -94,10 +94,10 @@ class Channel {
   Result<Block> allocate(uint64_t bytes, bool request);
   std::optional<Block> try_allocate(uint64_t bytes, bool request);
   Result<void> grow(uint64_t request_bytes, uint64_t response_bytes);
-  uint32_t drain();                       // mutex_ held
-  void fail_all();                        // mutex_ held
-  void ask_to_cancel();                   // mutex_ held: whatever it has not been asked yet
-  void free_abandoned(uint64_t call_id);  // mutex_ held
+  uint32_t drain() POCKET_REQUIRES(mutex_);
+  void fail_all() POCKET_REQUIRES(mutex_);
+  void ask_to_cancel() POCKET_REQUIRES(mutex_);
+  void free_abandoned(uint64_t call_id) POCKET_REQUIRES(mutex_);
   void wake_sleeper(uint64_t call_id);
   bool should_spin() const;
   bool spin(const Pending& pending, uint64_t deadline_ns);
@@ -122,18 +122,18 @@ class Channel {
   std::array<Mapping, wire::kMaxRegions> responses_;
   std::atomic<uint32_t> region_count_{0};
 
-  std::mutex grow_mutex_;  // taken before mutex_: regions are added one after the other
-  std::mutex mutex_;
-  Arena request_arena_;             // guarded by mutex_
-  Arena response_arena_;            // guarded by mutex_
-  uint64_t submitted_ = 0;          // guarded by mutex_
-  uint64_t sequence_ = 0;           // guarded by mutex_
-  std::vector<uint64_t> sleepers_;  // guarded by mutex_: the calls whose threads are parked
+  Mutex grow_mutex_;  // taken before mutex_: regions are added one after the other
+  Mutex mutex_;
+  Arena request_arena_ POCKET_GUARDED_BY(mutex_);
+  Arena response_arena_ POCKET_GUARDED_BY(mutex_);
+  uint64_t submitted_ POCKET_GUARDED_BY(mutex_) = 0;
+  uint64_t sequence_ POCKET_GUARDED_BY(mutex_) = 0;
+  std::vector<uint64_t> sleepers_ POCKET_GUARDED_BY(mutex_);  // the calls whose threads are parked
   std::atomic<uint64_t> taken_{0};  // written under mutex_: completions copied out
-  std::array<Pending*, wire::kRingSlots> pending_{};  // guarded by mutex_
-  std::vector<uint32_t> free_slots_;                  // guarded by mutex_
-  std::vector<Abandoned> abandoned_;                  // guarded by mutex_
-  uint32_t unasked_ = 0;                              // guarded by mutex_: of abandoned_
+  std::array<Pending*, wire::kRingSlots> pending_ POCKET_GUARDED_BY(mutex_){};
+  std::vector<uint32_t> free_slots_ POCKET_GUARDED_BY(mutex_);
+  std::vector<Abandoned> abandoned_ POCKET_GUARDED_BY(mutex_);
+  uint32_t unasked_ POCKET_GUARDED_BY(mutex_) = 0;  // of abandoned_
   std::atomic<uint64_t> service_ns_;  // running mean of what a call takes on the runner's side
 };
 

@@ -23,6 +23,7 @@ std::vector<control::TensorInfoT> unpack(
 
 Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, ModelOptions options) {
   std::unique_ptr<Model> model(new Model(std::move(session), std::move(options)));
+  MutexLock lock(model->mutex_);
   POCKET_RETURN_IF_ERROR(model->open_channel());
   return model;
 }
@@ -95,13 +96,13 @@ Model::~Model() {
 }
 
 std::shared_ptr<Channel> Model::current_channel() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return channel_;
 }
 
 Result<std::shared_ptr<Channel>> Model::channel() {
   POCKET_RETURN_IF_ERROR(session_->check_process());
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (channel_->broken()) {
     if (channel_->connection() == session_->connection()) {
       control::CloseChannelT close;
@@ -114,7 +115,7 @@ Result<std::shared_ptr<Channel>> Model::channel() {
 }
 
 void Model::want_notify() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   notify_ = true;
   channel_->notify_fd();
 }

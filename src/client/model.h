@@ -2,11 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "client/channel.h"
 #include "client/session.h"
 
@@ -47,17 +47,17 @@ class Model {
  private:
   Model(std::shared_ptr<Session> session, ModelOptions options)
       : session_(std::move(session)), options_(std::move(options)) {}
-  Result<void> open_channel();  // mutex_ held, or not shared yet
-  Result<void> use_channel(wire::control::OpenedT& answer, Reply& reply);  // likewise
+  Result<void> open_channel() POCKET_REQUIRES(mutex_);
+  Result<void> use_channel(wire::control::OpenedT& answer, Reply& reply) POCKET_REQUIRES(mutex_);
 
   const std::shared_ptr<Session> session_;
   const ModelOptions options_;
   std::string name_, version_, engine_;
   std::vector<wire::control::TensorInfoT> inputs_, outputs_;
   std::vector<std::pair<std::string, std::string>> metadata_;
-  std::mutex mutex_;
-  std::shared_ptr<Channel> channel_;  // guarded by mutex_
-  bool notify_ = false;               // guarded by mutex_
+  Mutex mutex_;
+  std::shared_ptr<Channel> channel_ POCKET_GUARDED_BY(mutex_);
+  bool notify_ POCKET_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace pocket::client

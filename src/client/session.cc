@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 
 #include "base/clock.h"
@@ -83,7 +82,7 @@ Session::Session(SessionOptions options)
 
 Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
   std::shared_ptr<Session> session(new Session(std::move(options)));
-  std::lock_guard lock(session->mutex_);
+  MutexLock lock(session->mutex_);
   POCKET_RETURN_IF_ERROR(session->connect_now());
   return session;
 }
@@ -138,18 +137,18 @@ Result<void> Session::greet(int socket, uint64_t deadline_ns) {
 }
 
 int Session::event_fd() {
-  std::lock_guard lock(event_mutex_);
+  MutexLock lock(event_mutex_);
   if (!event_.valid()) event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   return event_.get();
 }
 
 void Session::signal_event() {
-  std::lock_guard lock(event_mutex_);
+  MutexLock lock(event_mutex_);
   if (event_.valid()) ::eventfd_write(event_.get(), 1);
 }
 
 void Session::clear_event() {
-  std::lock_guard lock(event_mutex_);
+  MutexLock lock(event_mutex_);
   eventfd_t count = 0;
   if (event_.valid()) ::eventfd_read(event_.get(), &count);
 }
@@ -164,7 +163,7 @@ Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
                                 uint64_t timeout_ns) {
   POCKET_RETURN_IF_ERROR(check_process());
   const uint64_t deadline = deadline_after(timeout_ns);
-  Lock lock(mutex_);
+  MutexLock lock(mutex_);
   // A service that went away has perhaps come back: the request was not carried out, or its effect
   // went away with the service, so it is made once more.
   for (int attempt = 0;; ++attempt) {
@@ -179,7 +178,7 @@ Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
     // Other failures show when the answer is read, behind what the service said before.
     Waiting mine{id, std::nullopt};
     waiting_.push_back(&mine);
-    await(lock, mine, deadline);
+    await(mine, deadline);
     std::erase(waiting_, &mine);
     if (!mine.reply) {
       return Error{POCKET_DEADLINE_EXCEEDED,
@@ -189,26 +188,28 @@ Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
   }
 }
 
-void Session::await(Lock& lock, Waiting& mine, uint64_t deadline_ns) {
+void Session::await(Waiting& mine, uint64_t deadline_ns) {
   while (!mine.reply) {
     if (!reading_) {
       // One thread receives for all that wait; when it has its answer another one goes on.
       reading_ = true;
-      const int socket = socket_.get();
-      lock.unlock();
-      auto received = ipc::receive_packet_until(socket, deadline_ns);
-      lock.lock();
+      auto received = receive(deadline_ns);
       reading_ = false;
       take_in(std::move(received));
       changed_.notify_all();
     } else if (deadline_ns == kForever) {
-      changed_.wait(lock);
+      changed_.wait(mutex_);
     } else {
-      const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(deadline_ns)};
-      changed_.wait_until(lock, until);
+      changed_.wait_until(mutex_, deadline_ns);
     }
     if (!mine.reply && monotonic_ns() >= deadline_ns) return;
   }
+}
+
+Result<ipc::Packet> Session::receive(uint64_t deadline_ns) {
+  const int socket = socket_.get();
+  const MutexUnlock unlocked(mutex_);
+  return ipc::receive_packet_until(socket, deadline_ns);
 }
 
 void Session::take_in(Result<ipc::Packet> received) {
@@ -259,7 +260,7 @@ void Session::send_close(uint32_t channel) {
 
 void Session::close_channel(uint32_t channel) {
   if (!check_process().ok()) return;
-  Lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (socket_.valid()) send_close(channel);
 }
 

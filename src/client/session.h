@@ -2,14 +2,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "ipc/control_socket.h"
@@ -73,29 +72,30 @@ class Session {
     std::optional<Result<Reply>> reply;
     bool lost = false;  // the connection went away before the answer
   };
-  using Lock = std::unique_lock<std::mutex>;
 
-  Result<void> connect_now();                            // mutex_ held
-  Result<void> greet(int socket, uint64_t deadline_ns);  // mutex_ held
+  Result<void> connect_now() POCKET_REQUIRES(mutex_);
+  Result<void> greet(int socket, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns);
-  void await(Lock& lock, Waiting& mine, uint64_t deadline_ns);
-  void take_in(Result<ipc::Packet> received);                         // mutex_ held
-  void deliver(wire::control::MessageT message, ipc::Packet packet);  // mutex_ held
-  void fail_all(const Error& error, bool lost);                       // mutex_ held
-  void send_close(uint32_t channel);                                  // mutex_ held
+  void await(Waiting& mine, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
+  /// Others may ask meanwhile.
+  Result<ipc::Packet> receive(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
+  void take_in(Result<ipc::Packet> received) POCKET_REQUIRES(mutex_);
+  void deliver(wire::control::MessageT message, ipc::Packet packet) POCKET_REQUIRES(mutex_);
+  void fail_all(const Error& error, bool lost) POCKET_REQUIRES(mutex_);
+  void send_close(uint32_t channel) POCKET_REQUIRES(mutex_);
 
   SessionOptions options_;
   const uint64_t process_;  // fork generation of the process that connected
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> connection_{0};
-  std::mutex mutex_;
-  std::condition_variable changed_;  // an answer came, or nobody reads any more
-  UniqueFd socket_;                  // guarded by mutex_; kept while a thread reads
-  bool reading_ = false;             // guarded by mutex_: a thread receives for all of them
-  std::vector<Waiting*> waiting_;    // guarded by mutex_
-  std::string service_version_;      // set while connecting
-  std::mutex event_mutex_;
-  UniqueFd event_;  // guarded by event_mutex_
+  Mutex mutex_;
+  Condition changed_;                               // an answer came, or nobody reads any more
+  UniqueFd socket_ POCKET_GUARDED_BY(mutex_);       // kept while a thread reads
+  bool reading_ POCKET_GUARDED_BY(mutex_) = false;  // a thread receives for all of them
+  std::vector<Waiting*> waiting_ POCKET_GUARDED_BY(mutex_);
+  std::string service_version_;  // set while connecting
+  Mutex event_mutex_;
+  UniqueFd event_ POCKET_GUARDED_BY(event_mutex_);
 };
 
 /// Changes in a forked child; compare with the value remembered before.

@@ -4,7 +4,7 @@ namespace pocket::daemon {
 
 Background::~Background() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
@@ -13,7 +13,7 @@ Background::~Background() {
 
 void Background::run(std::function<void()> task) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     tasks_.push_back(std::move(task));
   }
   if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
@@ -21,15 +21,14 @@ void Background::run(std::function<void()> task) {
 }
 
 void Background::work() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    while (!stopping_ && tasks_.empty()) changed_.wait(mutex_);
     if (stopping_) return;
     auto task = std::move(tasks_.front());
     tasks_.pop_front();
-    lock.unlock();
+    const MutexUnlock unlocked(mutex_);
     task();
-    lock.lock();
   }
 }
 

@@ -1,11 +1,11 @@
 // A thread for work that would hold up the loop, such as reading a large model file.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace pocket::daemon {
 
@@ -18,10 +18,10 @@ class Background {
 
  private:
   void work();
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;  // guarded by mutex_
-  bool stopping_ = false;                    // guarded by mutex_
+  Mutex mutex_;
+  Condition changed_;
+  std::deque<std::function<void()>> tasks_ POCKET_GUARDED_BY(mutex_);
+  bool stopping_ POCKET_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -77,7 +77,7 @@ void EventLoop::cancel(TimerId timer) {
 
 void EventLoop::post(Task task) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     posted_.push_back(std::move(task));
   }
   ::eventfd_write(wake_.get(), 1);
@@ -104,7 +104,7 @@ void EventLoop::run_due_timers() {
 void EventLoop::run_posted() {
   std::vector<Task> tasks;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (auto& task : tasks) task();

@@ -5,10 +5,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -59,8 +59,8 @@ class EventLoop {
   std::unordered_map<uint64_t, std::shared_ptr<Watch>> watches_;
   std::map<std::pair<uint64_t, TimerId>, Task> timers_;  // by due time
   std::unordered_map<TimerId, uint64_t> due_times_;
-  std::mutex mutex_;
-  std::vector<Task> posted_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<Task> posted_ POCKET_GUARDED_BY(mutex_);
 };
 
 }  // namespace pocket::daemon

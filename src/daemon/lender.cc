@@ -64,7 +64,7 @@ void Lender::run(Work& work) {
     // Read before the tasks are taken: what was posted before the end is still done.
     const bool stopping = stopping_.load();
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       tasks.swap(posted_);
     }
     for (auto& task : tasks) task(work);
@@ -81,7 +81,7 @@ void Lender::run(Work& work) {
 
 void Lender::post(std::function<void(Work&)> task) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     posted_.push_back(std::move(task));
   }
   ipc::ring_doorbell(bell_.get());

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "daemon/board.h"
@@ -80,8 +80,8 @@ class Lender {
   void run(Work& work);
 
   UniqueFd bell_;
-  std::mutex mutex_;
-  std::vector<std::function<void(Work&)>> posted_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<std::function<void(Work&)>> posted_ POCKET_GUARDED_BY(mutex_);
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

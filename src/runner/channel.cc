@@ -40,7 +40,7 @@ bool Channel::has_work() const {
 }
 
 bool Channel::take(wire::Submission& submission) {
-  std::lock_guard lock(intake_mutex_);
+  MutexLock lock(intake_mutex_);
   if (closed()) return false;
   const uint64_t produced = request_header()->submitted.load(std::memory_order_acquire);
   if (produced == taken_) return false;
@@ -106,7 +106,7 @@ void Channel::publish(const wire::Submission& submission, const Outcome& outcome
   completion.compute_ns = outcome.compute_ns;
   completion.needed_bytes = outcome.needed_bytes;
   {
-    std::lock_guard lock(completion_mutex_);
+    MutexLock lock(completion_mutex_);
     const uint64_t position = completed_.load(std::memory_order_relaxed);
     auto* slots = reinterpret_cast<wire::Completion*>(response_data(0, wire::kHeaderBytes));
     std::memcpy(&slots[position % wire::kRingSlots], &completion, sizeof(completion));

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/mapping.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/board.h"
@@ -119,11 +119,11 @@ class Channel {
   std::array<Mapping, wire::kMaxRegions> responses_;
   std::atomic<uint32_t> region_count_{0};
 
-  std::mutex intake_mutex_;
-  uint64_t taken_ = 0;         // guarded by intake_mutex_: submissions copied out
-  uint64_t owed_ = 0;          // guarded by intake_mutex_: completions taken submissions will need
-  uint64_t client_taken_ = 0;  // guarded by intake_mutex_: completions the client says it took
-  std::mutex completion_mutex_;
+  Mutex intake_mutex_;
+  uint64_t taken_ POCKET_GUARDED_BY(intake_mutex_) = 0;  // submissions copied out
+  uint64_t owed_ POCKET_GUARDED_BY(intake_mutex_) = 0;   // completions taken submissions will need
+  uint64_t client_taken_ POCKET_GUARDED_BY(intake_mutex_) = 0;  // what the client says it took
+  Mutex completion_mutex_;
   std::atomic<uint64_t> completed_{0};  // written under completion_mutex_
   std::atomic<uint64_t> taken_hint_{0};
 };

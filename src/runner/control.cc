@@ -9,10 +9,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <new>
 #include <system_error>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace pocket::runner {
 namespace {
@@ -65,7 +67,7 @@ Control::~Control() {
 template <typename Table>
 void Control::send(uint64_t request, Table body) {
   const auto packet = wire::encode_message(request, std::move(body));
-  std::lock_guard lock(send_mutex_);
+  MutexLock lock(send_mutex_);
   if (auto sent = ipc::send_packet(socket_.get(), packet); !sent.ok()) {
     spdlog::warn("answering pocketd: {}", sent.error().message);
   }
@@ -108,7 +110,7 @@ Result<void> Control::run() {
 
 void Control::end_soon() {
   end_ = std::jthread([this](const std::stop_token& stop) {
-    std::mutex mutex;
+    std::mutex mutex;  // guards nothing: the condition wants one
     std::condition_variable_any ended;
     std::unique_lock lock(mutex);
     if (ended.wait_for(lock, stop, kLastCalls, [] { return false; }) || stop.stop_requested()) {
@@ -215,7 +217,7 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   const uint64_t after_bytes = memory_bytes();
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
-  std::lock_guard lock(models_mutex_);
+  MutexLock lock(models_mutex_);
   if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
   return result;
@@ -224,7 +226,7 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
 void Control::unload(uint64_t request, uint32_t id) {
   std::shared_ptr<RunnerModel> model;
   {
-    std::lock_guard lock(models_mutex_);
+    MutexLock lock(models_mutex_);
     const auto found = models_.find(id);
     if (found != models_.end()) {
       model = std::move(found->second);
@@ -261,7 +263,7 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
   parts.id = attach.channel;
   parts.session = attach.session;
   {
-    std::lock_guard lock(models_mutex_);
+    MutexLock lock(models_mutex_);
     const auto found = models_.find(attach.model);
     if (found == models_.end()) {
       return Error{POCKET_NOT_FOUND, fmt::format("no model {} in this runner", attach.model)};
@@ -305,7 +307,7 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
 
 void Control::limit_threads(uint32_t threads) {
   {
-    std::lock_guard lock(models_mutex_);
+    MutexLock lock(models_mutex_);
     for (const auto& [id, model] : models_) model->limit_threads(threads);
   }
   workers_->limit_to(threads);
@@ -313,7 +315,7 @@ void Control::limit_threads(uint32_t threads) {
 
 void Control::get_stats(uint64_t request) {
   control::RunnerStatsT stats;
-  std::lock_guard lock(models_mutex_);
+  MutexLock lock(models_mutex_);
   for (const auto& [id, model] : models_) {
     auto entry = std::make_unique<control::RunnerModelStatsT>();
     entry->model = id;

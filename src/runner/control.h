@@ -6,12 +6,12 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "engine/plugin.h"
 #include "ipc/control_socket.h"
 #include "runner/workers.h"
@@ -57,11 +57,12 @@ class Control {
   void answer(uint64_t request, const Result<void>& result);
 
   UniqueFd socket_;
-  std::mutex send_mutex_;
+  Mutex send_mutex_;
   engine::Plugin plugin_;
-  std::mutex models_mutex_;
-  std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_;  // guarded by models_mutex_
-  std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;   // by session
+  Mutex models_mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_
+      POCKET_GUARDED_BY(models_mutex_);
+  std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;  // by session
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
   std::unique_ptr<Workers> workers_;

@@ -14,7 +14,7 @@ Memory allocate_memory(size_t bytes) {
 }
 
 Result<uint64_t> HandleStore::keep(KeptTensor tensor) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (kept_.size() >= kMaxHandles || tensor.bytes > kMaxBytes - bytes_) {
     return Error{
         POCKET_RESOURCE_EXHAUSTED,
@@ -29,7 +29,7 @@ Result<uint64_t> HandleStore::keep(KeptTensor tensor) {
 }
 
 Result<std::shared_ptr<const KeptTensor>> HandleStore::find(uint64_t handle) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = kept_.find(handle);
   if (found != kept_.end()) return found->second;
   return Error{POCKET_NOT_FOUND,
@@ -37,7 +37,7 @@ Result<std::shared_ptr<const KeptTensor>> HandleStore::find(uint64_t handle) con
 }
 
 Result<void> HandleStore::release(uint64_t handle) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = kept_.find(handle);
   if (found == kept_.end()) {
     return Error{POCKET_NOT_FOUND,

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "pocket/dtype.h"
 
@@ -41,10 +41,10 @@ class HandleStore {
   Result<void> release(uint64_t handle);
 
  private:
-  mutable std::mutex mutex_;
-  std::unordered_map<uint64_t, std::shared_ptr<const KeptTensor>> kept_;  // guarded by mutex_
-  uint64_t bytes_ = 0;                                                    // guarded by mutex_
-  uint64_t next_ = 1;                                                     // guarded by mutex_
+  mutable Mutex mutex_;
+  std::unordered_map<uint64_t, std::shared_ptr<const KeptTensor>> kept_ POCKET_GUARDED_BY(mutex_);
+  uint64_t bytes_ POCKET_GUARDED_BY(mutex_) = 0;
+  uint64_t next_ POCKET_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace pocket::runner

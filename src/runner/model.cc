@@ -61,7 +61,7 @@ void* allocate_scratch(void* context, uint32_t, size_t bytes) {
 
 Result<engine::Context> RunnerModel::take_context() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!idle_.empty()) {
       engine::Context context = std::move(idle_.back());
       idle_.pop_back();
@@ -85,7 +85,7 @@ Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
   change_running(+1);
   auto result = context.run(inputs, outputs);
   change_running(-1);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   idle_.push_back(std::move(context));
   return result;
 }

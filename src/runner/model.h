@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "engine/model.h"
 #include "runner/overlap.h"
@@ -53,8 +53,8 @@ class RunnerModel {
   engine::Model model_;
   Counters counters_;
   std::atomic<int> running_{0};
-  std::mutex mutex_;
-  std::vector<engine::Context> idle_;  // guarded by mutex_; destroyed before model_
+  Mutex mutex_;
+  std::vector<engine::Context> idle_ POCKET_GUARDED_BY(mutex_);  // destroyed before model_
 };
 
 /// Checks a call's inputs and outputs against the model: every input once, right dtype, a shape

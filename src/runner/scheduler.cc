@@ -17,7 +17,7 @@ uint32_t most_at_once(const RunnerModel& model) {
 
 std::unique_ptr<Call> Scheduler::push(std::unique_ptr<Call> call) {
   const uint32_t channel = call->channel->id();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   // A channel is closed first and its calls are removed then, under this lock.
   if (call->channel->closed()) return call;
   auto& queue = queues_[channel];
@@ -42,13 +42,13 @@ bool Scheduler::may_start(const Call& call, uint32_t threads, uint64_t now_ns) c
 
 std::deque<uint32_t>::const_iterator Scheduler::next(uint32_t threads) const {
   const uint64_t now_ns = monotonic_ns();
-  return std::find_if(turns_.begin(), turns_.end(), [&](uint32_t channel) {
-    return may_start(*queues_.at(channel).front(), threads, now_ns);
-  });
+  auto turn = turns_.begin();
+  while (turn != turns_.end() && !may_start(*queues_.at(*turn).front(), threads, now_ns)) ++turn;
+  return turn;
 }
 
 std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto turn = next(threads);
   if (turn == turns_.end()) return nullptr;
   const uint32_t channel = *turn;
@@ -68,12 +68,12 @@ std::unique_ptr<Call> Scheduler::pop(uint32_t threads) {
 }
 
 bool Scheduler::ready(uint32_t threads) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return next(threads) != turns_.end();
 }
 
 void Scheduler::ended(const Call& call, uint64_t compute_ns, uint32_t threads) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   ModelTurns& turns = turns_of(call);
   turns.running -= 1;
   // What one thread takes says nothing of whether to share several.
@@ -83,7 +83,7 @@ void Scheduler::ended(const Call& call, uint64_t compute_ns, uint32_t threads) {
 }
 
 int Scheduler::patience_ms() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   uint64_t least = UINT64_MAX;
   for (const uint32_t channel : turns_) {
     least = std::min(least, turns_of(*queues_.at(channel).front()).overlap.patience_ns());
@@ -92,7 +92,7 @@ int Scheduler::patience_ms() const {
 }
 
 std::unique_ptr<Call> Scheduler::remove(uint32_t channel, uint64_t call_id) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto queue = queues_.find(channel);
   if (queue == queues_.end()) return nullptr;
   const auto found =
@@ -109,7 +109,7 @@ std::unique_ptr<Call> Scheduler::remove(uint32_t channel, uint64_t call_id) {
 
 std::vector<std::unique_ptr<Call>> Scheduler::remove_channel(uint32_t channel) {
   std::vector<std::unique_ptr<Call>> calls;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto queue = queues_.find(channel);
   if (queue == queues_.end()) return calls;
   for (auto& call : queue->second) {
@@ -123,12 +123,12 @@ std::vector<std::unique_ptr<Call>> Scheduler::remove_channel(uint32_t channel) {
 }
 
 size_t Scheduler::size() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return size_;
 }
 
 std::unique_ptr<Call> Scheduler::fresh_call() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (spare_.empty()) return std::make_unique<Call>();
   std::unique_ptr<Call> call = std::move(spare_.back());
   spare_.pop_back();
@@ -138,7 +138,7 @@ std::unique_ptr<Call> Scheduler::fresh_call() {
 void Scheduler::recycle(std::unique_ptr<Call> call) {
   call->channel.reset();
   call->cancelled.store(false);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (spare_.size() < kMostSpareCalls) spare_.push_back(std::move(call));
 }
 

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "runner/channel.h"
 
 namespace pocket::runner {
@@ -38,16 +38,17 @@ class Scheduler {
   void recycle(std::unique_ptr<Call> call);
 
  private:
-  ModelTurns& turns_of(const Call& call) const;
-  bool may_start(const Call& call, uint32_t threads, uint64_t now_ns) const;
-  std::deque<uint32_t>::const_iterator next(uint32_t threads) const;
+  ModelTurns& turns_of(const Call& call) const POCKET_REQUIRES(mutex_);
+  bool may_start(const Call& call, uint32_t threads, uint64_t now_ns) const POCKET_REQUIRES(mutex_);
+  std::deque<uint32_t>::const_iterator next(uint32_t threads) const POCKET_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_;  // guarded by mutex_
-  std::deque<uint32_t> turns_;   // guarded by mutex_: channels with queued calls, next one first
-  size_t size_ = 0;              // guarded by mutex_
-  mutable ModelTurns no_model_;  // guarded by mutex_: of calls without one, in tests
-  std::vector<std::unique_ptr<Call>> spare_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::unordered_map<uint32_t, std::deque<std::unique_ptr<Call>>> queues_ POCKET_GUARDED_BY(mutex_);
+  // Channels with queued calls, next one first.
+  std::deque<uint32_t> turns_ POCKET_GUARDED_BY(mutex_);
+  size_t size_ POCKET_GUARDED_BY(mutex_) = 0;
+  mutable ModelTurns no_model_ POCKET_GUARDED_BY(mutex_);  // of calls without one, in tests
+  std::vector<std::unique_ptr<Call>> spare_ POCKET_GUARDED_BY(mutex_);
 };
 
 }  // namespace pocket::runner

@@ -53,7 +53,7 @@ Result<std::unique_ptr<Workers>> Workers::create() {
 Workers::~Workers() { shut_down(); }
 
 void Workers::grow_to(uint32_t threads) {
-  std::lock_guard lock(threads_mutex_);
+  MutexLock lock(threads_mutex_);
   while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
 }
 
@@ -67,7 +67,7 @@ Result<void> Workers::add(std::shared_ptr<Channel> channel) {
   const uint32_t id = channel->id();
   const int doorbell = channel->doorbell();
   {
-    std::unique_lock lock(channels_mutex_);
+    WriteLock lock(channels_mutex_);
     if (!channels_.emplace(id, std::move(channel)).second) {
       return Error{POCKET_ALREADY_EXISTS, fmt::format("channel {} exists", id)};
     }
@@ -86,7 +86,7 @@ Result<void> Workers::add(std::shared_ptr<Channel> channel) {
 std::shared_ptr<Channel> Workers::remove(uint32_t id) {
   std::shared_ptr<Channel> channel;
   {
-    std::unique_lock lock(channels_mutex_);
+    WriteLock lock(channels_mutex_);
     const auto found = channels_.find(id);
     if (found == channels_.end()) return nullptr;
     channel = std::move(found->second);
@@ -102,13 +102,13 @@ std::shared_ptr<Channel> Workers::remove(uint32_t id) {
 }
 
 std::shared_ptr<Channel> Workers::find(uint32_t id) const {
-  std::shared_lock lock(channels_mutex_);
+  ReadLock lock(channels_mutex_);
   const auto found = channels_.find(id);
   return found == channels_.end() ? nullptr : found->second;
 }
 
 std::vector<std::shared_ptr<Channel>> Workers::all() const {
-  std::shared_lock lock(channels_mutex_);
+  ReadLock lock(channels_mutex_);
   std::vector<std::shared_ptr<Channel>> channels;
   for (const auto& [id, channel] : channels_) channels.push_back(channel);
   return channels;
@@ -116,7 +116,7 @@ std::vector<std::shared_ptr<Channel>> Workers::all() const {
 
 void Workers::shut_down() {
   stopping_.store(true);
-  std::lock_guard lock(threads_mutex_);
+  MutexLock lock(threads_mutex_);
   // Each edge wakes one sleeper, which passes it on.
   ::eventfd_write(wake_.get(), 1);
   for (auto& thread : threads_) thread.join();

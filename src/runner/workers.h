@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <shared_mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/channel.h"
@@ -56,10 +56,11 @@ class Workers {
   UniqueFd epoll_;
   UniqueFd wake_;
   Scheduler scheduler_;
-  mutable std::shared_mutex channels_mutex_;
-  std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_;  // guarded by channels_mutex_
-  std::mutex threads_mutex_;
-  std::vector<std::thread> threads_;  // guarded by threads_mutex_
+  mutable SharedMutex channels_mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_
+      POCKET_GUARDED_BY(channels_mutex_);
+  Mutex threads_mutex_;
+  std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> running_{0};  // calls in the engine
   std::atomic<uint32_t> limit_{UINT32_MAX};
