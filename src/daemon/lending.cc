@@ -32,6 +32,13 @@ bool lies_in(const std::string& inner, const std::string& outer) {
   return inner == outer || inner.starts_with(outer + "/");
 }
 
+/// Tries twice: another service that has just ended may have taken the empty group above along.
+Result<cgroup::OwnedGroup> create(const cgroup::Host& host, const std::string& name,
+                                  const std::vector<Controller>& controllers) {
+  auto created = host.create(name, controllers);
+  return created.ok() ? std::move(created) : host.create(name, controllers);
+}
+
 }  // namespace
 
 Lending::Lending(EventLoop& loop, const Config& config)
@@ -64,8 +71,10 @@ Lending::~Lending() {
   if (stale_timer_ != 0) loop_.cancel(stale_timer_);
   lender_.reset();
   borrowers_.clear();
-  // The runners' groups share it, so none of them takes it along.
-  if (host_.layout() != cgroup::Layout::kNone) (void)host_.remove_stale(parent());
+  if (host_.layout() == cgroup::Layout::kNone) return;
+  // The runners' groups share these, so none of them takes them along.
+  (void)host_.remove_stale(parent());
+  (void)host_.remove_stale(config_.cgroup);  // stays where another service uses it
 }
 
 void Lending::note(const std::string& text) {
@@ -143,7 +152,7 @@ Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
   if (controllers.empty()) return ok_result();
   POCKET_ASSIGN_OR_RETURN(
       cgroup::OwnedGroup group,
-      host_.create(fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
+      create(host_, fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
   if (group.has(Controller::kCpu)) {
     const auto quota = static_cast<int64_t>(std::llround(config_.cpus * kPeriodUs));
     POCKET_RETURN_IF_ERROR(
