@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench install check format clean
+.PHONY: help setup models build run demo-keep test bench install check tidy sanitize format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,13 @@ format: ## Format all C and C++ sources
 
 check: ## Formatting
 	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 --dry-run -Werror
+
+tidy: build ## clang-tidy, and clang's check of what mutexes guard
+	@tools/setup tools/packages-tidy.txt
+	@tools/tidy
+
+sanitize: setup ## Unit and service tests with ASan and UBSan, then with TSan (null engine)
+	@tools/sanitize
 
 clean: ## Remove what was built
 	@rm -rf $(BUILD)

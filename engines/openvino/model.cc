@@ -69,7 +69,7 @@ std::string name_of(const ov::Output<const ov::Node>& output, const std::string&
   if (names.empty()) return fallback;
   const std::string friendly = output.get_node()->get_friendly_name();
   const std::string own = friendly.substr(0, friendly.rfind("/sink_port_"));
-  return names.count(own) > 0 ? own : *std::min_element(names.begin(), names.end());
+  return names.contains(own) ? own : *std::min_element(names.begin(), names.end());
 }
 
 Port describe(const ov::Output<const ov::Node>& output, const std::string& fallback) {

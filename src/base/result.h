@@ -27,11 +27,13 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
+  // Implicit: a function returns the value or the error itself.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {
     assert(this->error().code != POCKET_OK);
   }
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -75,6 +77,7 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor)
   Result(Error error) : error_(std::move(error)), failed_(true) {
     assert(error_.code != POCKET_OK);
   }
@@ -112,7 +115,9 @@ Error errno_error(const std::string& what, int errno_value);
 /// `POCKET_ASSIGN_OR_RETURN(auto x, f());` - x is f's value, or the error is returned.
 #define POCKET_ASSIGN_OR_RETURN(declaration, expression) \
   POCKET_ASSIGN_OR_RETURN_INNER(POCKET_CONCAT(pocket_result_, __LINE__), declaration, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): names that are declared
 #define POCKET_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
   auto result = (expression);                                          \
   if (!result.ok()) return std::move(result).error();                  \
   declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)

@@ -13,7 +13,8 @@ constexpr size_t kShownDigits = 12;
 constexpr size_t kIdDigits = 64;
 
 bool is_id(std::string_view text) {
-  return text.size() == kIdDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+  return text.size() == kIdDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 struct Engine {

@@ -13,7 +13,7 @@
 
 namespace pocket::ipc {
 
-constexpr size_t kMaxControlBytes = 192 * 1024;  // one packet; below the default socket buffer
+constexpr size_t kMaxControlBytes = size_t{192} * 1024;  // a packet; below a socket's buffer
 constexpr size_t kMaxControlFds = 8;
 
 /// One packet: bytes of a FlatBuffer (not verified yet) and the descriptors that came with it.

@@ -20,7 +20,7 @@ constexpr uint32_t kMaxRegions = 16;       // pairs of regions in one channel
 constexpr uint32_t kMaxTensors = 64;       // inputs, and outputs, of one call
 constexpr uint64_t kTensorAlignment = 64;  // every tensor's offset is a multiple of it
 constexpr uint64_t kHeaderBytes = 4096;    // region 0: header page, then ring, then arena
-constexpr uint64_t kRingBytes = kRingSlots * 64;
+constexpr uint64_t kRingBytes = uint64_t{kRingSlots} * 64;
 constexpr uint64_t kArenaOffset = kHeaderBytes + kRingBytes;  // in region 0; 0 in further regions
 
 enum class Opcode : uint32_t {
@@ -89,7 +89,7 @@ struct CallBlock {
   uint64_t reserved[7];
 };
 static_assert(sizeof(CallBlock) == 64, "keeps the records cache-line aligned");
-constexpr uint64_t kMaxBlockBytes = sizeof(CallBlock) + 2 * kMaxTensors * sizeof(TensorRecord);
+constexpr uint64_t kMaxBlockBytes = sizeof(CallBlock) + sizeof(TensorRecord) * 2 * kMaxTensors;
 
 /// First page of request region 0. Written by the client only; the runner maps it read-only.
 /// Positions are free-running counters; slot = position % kRingSlots.

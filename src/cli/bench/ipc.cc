@@ -29,7 +29,7 @@ constexpr int kWarmUpCalls = 100;
 
 struct Options {
   std::string json;
-  std::vector<int64_t> bytes = {0, 4096, 602'112, 3'600'000, 64 * 1024 * 1024};
+  std::vector<int64_t> bytes = {0, 4096, 602'112, 3'600'000, int64_t{64} * 1024 * 1024};
   int calls = 2000;
   int rounds = 5;
   int pause_us = 300;

@@ -28,6 +28,7 @@ Result<AppProcess> AppProcess::start(std::vector<std::string> arguments,
   UniqueFd in_place(placed[1]);
   std::vector<std::string> variables = environment;
   std::vector<char*> raw;
+  raw.reserve(arguments.size() + 1);
   for (auto& argument : arguments) raw.push_back(argument.data());
   raw.push_back(nullptr);
   AppProcess process;
