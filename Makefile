@@ -16,7 +16,7 @@ models: setup ## Build the demonstration's models and fetch its pictures
 
 build: setup ## Build the release programs into build/bin
 	@cmake --preset release >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS)
+	@cmake --build $(BUILD) -j$(JOBS) --target programs
 
 run: build models ## The main job: four apps through Pocket and monolithically
 	@tools/demo
@@ -28,8 +28,14 @@ bench: build models ## The measurements whose figures the README shows
 	@build/bin/pocket bench ipc
 	@build/bin/pocket bench latency
 	@build/bin/pocket bench lend
+	@build/bin/pocket bench latency --load burst --budget equal --clients 10 --seconds 5 \
+	  --policy none --policy func,ratio,0.5 --policy adaptive,ratio,0.7 --policy conn,ratio,0.7
 
-test: build models ## Build, then run every test
+test: models ## Build everything, then run every test
+	@tools/setup --tests
+	@tools/make-test-models
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
 
 format: ## Format all C and C++ sources

@@ -35,7 +35,8 @@ int32_t load(const pocket_engine_load_options* options, pocket_engine_model** mo
   for (const auto& option : std::span(options->options, options->option_count)) {
     const std::string key = option.key;
     if (key != "precision" && key != "cache_dir") {
-      return fail(error, POCKET_INVALID_ARGUMENT, fmt::format("unknown option '{}'", key));
+      return fail(error, POCKET_INVALID_ARGUMENT,
+                  fmt::format("unknown option '{}': null knows precision and cache_dir", key));
     }
   }
   auto file = read_model_file(options->model_path);

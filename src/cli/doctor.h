@@ -27,7 +27,7 @@ Check check_lending(const cgroup::Host& host, pid_t client);
 Check check_swap(const cgroup::Host& host, const std::string& meminfo);
 /// Whether what is lent is remembered on tmpfs; `socket` is the service's.
 Check check_ledger(const std::string& socket);
-/// Whether the running service lends at all; `notes` are those of its status.
+/// Whether the running service lends at all; `notes` are those of its leases.
 Check check_budgets(const std::vector<std::string>& notes);
 
 }  // namespace pocket::cli

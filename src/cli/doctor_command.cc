@@ -116,7 +116,10 @@ void check_service(const std::string& socket, std::vector<Check>& checks) {
        fmt::format("pocketd {} (process {}) on {}, {} clients", status->service_version,
                    status->pid, status->socket, status->sessions.size())});
   checks.push_back(check_ledger(status->socket));
-  checks.push_back(check_budgets(status->notes));
+  const auto leases = get_leases(**session, /*reconcile=*/false);
+  checks.push_back(leases.ok()
+                       ? check_budgets(leases->notes)
+                       : Check{"budgets", Verdict::kOk, "not known: " + leases.error().message});
 }
 
 /// Empty where it cannot be read.

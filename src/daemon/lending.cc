@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "cgroup/effective.h"
+#include "cgroup/mounts.h"
 #include "daemon/processors.h"
 
 namespace pocket::daemon {
@@ -27,18 +28,42 @@ constexpr int64_t kPeriodUs = 100'000;
 constexpr uint64_t kStaleRetryNs = kNanosecondsPerSecond / 2;
 constexpr uint32_t kStaleRounds = 60;
 
+/// The name of a process as the kernel has it; "" when it has ended, reaped or not.
+std::string name_of(const std::string& pid) {
+  const auto stat = cgroup::read_text("/proc/" + pid + "/stat");
+  if (!stat.ok()) return "";
+  const size_t open = stat->find('('), close = stat->rfind(") ");
+  if (open == std::string::npos || close == std::string::npos || close < open) return "";
+  const char state = stat->c_str()[close + 2];
+  return state == 'Z' || state == 'X' ? "" : stat->substr(open, close - open);
+}
+
+/// False also for a number that another program has now.
+bool is_service(const std::string& pid_text, pid_t pid) {
+  if (::kill(pid, 0) != 0) return errno != ESRCH;  // another user's may be one
+  return name_of(pid_text) == name_of("self");
+}
+
 /// True when `inner` is `outer` or lies below it.
 bool lies_in(const std::string& inner, const std::string& outer) {
   return inner == outer || inner.starts_with(outer + "/");
+}
+
+/// Tries twice: another service that has just ended may have taken the empty group above along.
+Result<cgroup::OwnedGroup> create(const cgroup::Host& host, const std::string& name,
+                                  const std::vector<Controller>& controllers) {
+  auto created = host.create(name, controllers);
+  return created.ok() ? std::move(created) : host.create(name, controllers);
 }
 
 }  // namespace
 
 Lending::Lending(EventLoop& loop, const Config& config)
     : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
-  if (config_.cpus <= 0 && config_.memory == 0) {
-    return;
-  }
+  const bool lends = config_.cpus > 0 || config_.memory > 0;
+  // A service that was killed may have lent: its loans come home whatever this one is told to do.
+  std::error_code error;
+  if (!lends && !std::filesystem::exists(config_.ledger, error)) return;
   for (const Controller controller : cgroup::kBoth) {
     const bool wanted = controller == Controller::kCpu ? config_.cpus > 0 : config_.memory > 0;
     const std::string why = wanted ? host_.why_not(controller) : "";
@@ -54,18 +79,24 @@ Lending::Lending(EventLoop& loop, const Config& config)
                               static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired);
   for (const auto& line : repaired) spdlog::warn("ledger: {}", line);
   if (lender.ok()) {
-    lender_ = std::move(*lender);
+    if (lends) lender_ = std::move(*lender);
   } else {
     note(fmt::format("nothing is lent: {}", lender.error().message));
   }
 }
 
 Lending::~Lending() {
-  if (stale_timer_ != 0) loop_.cancel(stale_timer_);
+  if (stale_timer_ != 0) {
+    loop_.cancel(stale_timer_);
+    remove_stale_groups();  // a last time; the loop does not run any more
+    if (stale_timer_ != 0) loop_.cancel(stale_timer_);
+  }
   lender_.reset();
   borrowers_.clear();
-  // The runners' groups share it, so none of them takes it along.
-  if (host_.layout() != cgroup::Layout::kNone) (void)host_.remove_stale(parent());
+  if (host_.layout() == cgroup::Layout::kNone) return;
+  // The runners' groups share these, so none of them takes them along.
+  (void)host_.remove_stale(parent());
+  (void)host_.remove_stale(config_.cgroup);  // stays where another service uses it
 }
 
 void Lending::note(const std::string& text) {
@@ -89,7 +120,7 @@ void Lending::remove_stale_groups() {
       pid_t pid = 0;
       const auto parsed = std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
       if (!service.is_directory(error) || parsed.ptr != pid_text.data() + pid_text.size()) continue;
-      if (::kill(pid, 0) != 0 && errno == ESRCH) dead.insert(pid);
+      if (!is_service(pid_text, pid)) dead.insert(pid);
     }
   }
   stale_timer_ = 0;
@@ -143,7 +174,7 @@ Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
   if (controllers.empty()) return ok_result();
   POCKET_ASSIGN_OR_RETURN(
       cgroup::OwnedGroup group,
-      host_.create(fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
+      create(host_, fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
   if (group.has(Controller::kCpu)) {
     const auto quota = static_cast<int64_t>(std::llround(config_.cpus * kPeriodUs));
     POCKET_RETURN_IF_ERROR(

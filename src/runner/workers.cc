@@ -24,6 +24,8 @@ constexpr uint64_t kSpinGapNs = 50'000;
 constexpr uint64_t kSpinNs = 50'000;
 // A worker that finds call after call on one channel looks at the others' doorbells this often.
 constexpr uint64_t kPollGapNs = 20'000;
+// After a call a worker sleeps this long before it lets the engine's threads rest.
+constexpr int kRestMs = 2;
 
 void pause_processor() {
 #if defined(__x86_64__)
@@ -236,7 +238,7 @@ std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
   return channel;
 }
 
-void Workers::poll(int timeout_ms) {
+bool Workers::poll(int timeout_ms) {
   std::array<epoll_event, 16> events;
   if (timeout_ms != 0) sleeping_.fetch_add(1);
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_ms);
@@ -246,6 +248,7 @@ void Workers::poll(int timeout_ms) {
     if (token == kWakeToken) continue;
     if (auto channel = find(static_cast<uint32_t>(token))) intake(channel);
   }
+  return count > 0;
 }
 
 bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns) {
@@ -284,9 +287,12 @@ void Workers::work() {
       const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
-      last->model().rest();
-      last = nullptr;  // a sleeper keeps nothing of a client alive
-      poll(scheduler_.patience_ms());
+      // Shortly after a call the next one is likely, and finds the engine's threads awake.
+      if (!poll(kRestMs)) {
+        last->model().rest();
+        last = nullptr;  // a sleeper keeps nothing of a client alive
+        poll(scheduler_.patience_ms());
+      }
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {

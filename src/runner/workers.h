@@ -52,8 +52,8 @@ class Workers {
   /// Runs one queued call; nullptr when there is none or no more may run now, else its channel.
   std::shared_ptr<Channel> run_one();
   std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
-  /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever).
-  void poll(int timeout_ms);
+  /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever); false: there was none.
+  bool poll(int timeout_ms);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
   void wake_another();
   /// How many calls may run at the same time.

@@ -7,8 +7,10 @@ Without names: every scenario whose `# Hosts:` line lists this one. Ends with 0,
 fails, or with 77 when all are skipped. One engine, or one boot, serves all of them.
 """
 import argparse
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,11 +48,24 @@ def report(host, name, status, seconds):
     print(f"{name} on {host}: {word}{time_text}", flush=True)
 
 
+@contextlib.contextmanager
+def scenario_folder():
+    """A folder that is removed at the end. What was just killed may still be writing its last file
+    there, so removing is tried again for a moment."""
+    folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+    try:
+        yield folder
+    finally:
+        deadline = time.monotonic() + 5
+        while os.path.isdir(folder):
+            shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
+
+
 def run_here(host, path, build, more_environment, seconds):
     """One scenario as a process of this machine; its status. `timeout` passes our end on to the
     whole process group, so that the scenario cleans up whatever it waits for, even when we are
     killed."""
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
+    with scenario_folder() as folder:
         environment = os.environ | more_environment | {
             "SCENARIO_HOST": host, "SCENARIO_BIN": f"{build}/bin", "SCENARIO_DIR": folder}
         scenario = start(["timeout", f"--kill-after={GRACE_SECONDS}", str(seconds), "sh", path],

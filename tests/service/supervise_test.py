@@ -278,6 +278,24 @@ class Loans(ServiceTest):
         self.assertEqual(self.pocket("service", "kill").returncode, 0)
         self.assert_nothing_left()
 
+    def test_loans_come_home_also_to_a_service_that_lends_nothing(self):
+        pid, _ = self.run_detached("--no-supervise", "--config", self.config())
+        client = self.start_lender()
+        try:
+            wait_until(lambda: self.quota() == 25_000, "half of the client's budget is lent")
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not is_running(pid), "its end")
+            self.assertEqual(self.quota(), 25_000, "who gave it back?")
+            self.run_detached("--config", self.write("other.toml", f"[budget]\ncgroup = '{self.cgroup}'\n"))
+            self.assertEqual(self.quota(), 50_000)
+            wait_until(lambda: not self.service_groups(), "the end of the killed service's groups")
+        finally:
+            client.terminate()
+            client.communicate(timeout=30)
+        os.unlink(f"{self.folder}/other.toml")
+        self.assertEqual(self.pocket("service", "kill").returncode, 0)
+        self.assert_nothing_left()
+
     def test_what_a_run_lends_is_shown(self):
         self.run_detached("--config", self.config())
         client = self.start_lender()

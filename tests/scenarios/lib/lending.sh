@@ -18,7 +18,7 @@ lending_service() { # [LINE...]
 RUNNERS="$SCENARIO_ID-runners"
 runner_groups() {
   for controller in cpu memory cpuacct; do
-    top=$(controller_root "$controller") && find "${top#?:}/$RUNNERS" -mindepth 1 -type d 2>/dev/null
+    top=$(controller_root "$controller") && find "${top#?:}/$RUNNERS" -type d 2>/dev/null
   done
   true
 }

@@ -148,6 +148,7 @@ start_beside() {
   shift
   rm -rf "${CLIENTS:?}/$client"
   mkdir -p "$CLIENTS/$client"
+  : >"$CLIENTS/$client/output"
   host_start_beside "$client" "$other" "$@"
 }
 client_settled() { [ -s "$CLIENTS/$1/pid" ] || [ -e "$CLIENTS/$1/status" ] || host_find_client "$1"; }
