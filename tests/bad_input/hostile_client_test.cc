@@ -147,7 +147,7 @@ TEST_F(HostileClientTest, AClientThatNeverSaysHelloIsDropped) {
 
 TEST_F(HostileClientTest, AClientThatReadsNothingIsBoundedAndDropped) {
   RawClient client = greeted();
-  const auto memory = pocket::testing::pss_bytes(service_.pid());
+  const auto memory = pocket::testing::own_bytes(service_.pid());
   const timeval patience{5, 0};
   ::setsockopt(client.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   const auto packet = wire::encode_message(1, control::ListModelsT{});
@@ -158,7 +158,7 @@ TEST_F(HostileClientTest, AClientThatReadsNothingIsBoundedAndDropped) {
   }
   ASSERT_FALSE(sent.ok());
   EXPECT_EQ(sent.error().code, POCKET_UNAVAILABLE) << sent.error().message;
-  EXPECT_LT(pocket::testing::pss_bytes(service_.pid()), memory + (uint64_t{2} << 20));
+  EXPECT_LT(pocket::testing::own_bytes(service_.pid()), memory + (uint64_t{2} << 20));
   others_go_on();
 }
 

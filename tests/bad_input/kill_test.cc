@@ -24,7 +24,7 @@ using pocket::testing::kMillisecond;
 using pocket::testing::kSecond;
 using pocket::testing::mappings;
 using pocket::testing::outcome_of;
-using pocket::testing::pss_bytes;
+using pocket::testing::own_bytes;
 using pocket::testing::settled_fd_count;
 using pocket::testing::succeeds;
 
@@ -76,7 +76,7 @@ TEST_F(KillTest, NothingOfAKilledClientIsLeft) {
   const size_t service_fds = settled_fd_count(service_.pid());
   const size_t regions = mappings(runner, "memfd:pocket-");
   ASSERT_EQ(regions, 2U);
-  const uint64_t memory = pss_bytes(runner);
+  const uint64_t memory = own_bytes(runner);
   constexpr int64_t kFloats = 8'000'000;  // 32 MB each way
 
   int told[2];
@@ -95,8 +95,8 @@ TEST_F(KillTest, NothingOfAKilledClientIsLeft) {
   EXPECT_TRUE(eventually([&] { return mappings(runner, "memfd:pocket-") == regions; }));
   EXPECT_TRUE(eventually([&] { return fd_count(runner) == runner_fds; }));
   EXPECT_TRUE(eventually([&] { return fd_count(service_.pid()) == service_fds; }));
-  EXPECT_TRUE(eventually([&] { return pss_bytes(runner) < memory + (uint64_t{4} << 20); }))
-      << pss_bytes(runner) - memory << " bytes more than before";
+  EXPECT_TRUE(eventually([&] { return own_bytes(runner) < memory + (uint64_t{4} << 20); }))
+      << own_bytes(runner) - memory << " bytes more than before";
   EXPECT_TRUE(eventually(
       [&] { return pocket::testing::service_status(service_.socket())->sessions.size() == 2; }));
   Call call(model);  // at once: what the dead client had queued is not run

@@ -67,7 +67,7 @@ class ModelMemoryTest : public ::testing::Test {
 TEST_F(ModelMemoryTest, UnloadGivesTheMemoryBack) {
   service_.add_null_model("echo", pocket::testing::kEcho);
   start();
-  const uint64_t before = pocket::testing::pss_bytes(service_.pid());
+  const uint64_t before = pocket::testing::own_bytes(service_.pid());
   {
     const Model model(*session_, "echo");
     ASSERT_EQ(service_.runners().size(), 1U);
@@ -78,7 +78,7 @@ TEST_F(ModelMemoryTest, UnloadGivesTheMemoryBack) {
   EXPECT_EQ(unload("echo"), POCKET_OK);
   EXPECT_TRUE(eventually([&] { return service_.runners().empty(); })) << "its process goes on";
   EXPECT_EQ(unload("echo"), POCKET_NOT_FOUND);
-  EXPECT_LT(pocket::testing::pss_bytes(service_.pid()), before + (uint64_t{1} << 20));
+  EXPECT_LT(pocket::testing::own_bytes(service_.pid()), before + (uint64_t{1} << 20));
   EXPECT_THAT(use("echo"), succeeds());  // loaded again by itself
 }
 

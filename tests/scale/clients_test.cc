@@ -19,6 +19,7 @@ namespace {
 using pocket::testing::cpu_ns;
 using pocket::testing::eventually;
 using pocket::testing::fd_count;
+using pocket::testing::own_bytes;
 using pocket::testing::pss_bytes;
 using pocket::testing::service_status;
 using pocket::testing::settled_fd_count;
@@ -88,8 +89,8 @@ TEST(Scale, AThousandClientsAreServedAndNothingOfThemIsLeft) {
   ASSERT_TRUE(service_status(service.socket()).ok());
   const size_t service_fds = settled_fd_count(service.pid());
   const size_t runner_fds = settled_fd_count(runner);
-  const uint64_t service_pss = pss_bytes(service.pid());
-  const uint64_t runner_pss = pss_bytes(runner);
+  const uint64_t service_bytes = own_bytes(service.pid());
+  const uint64_t runner_bytes = own_bytes(runner);
 
   int told[2];
   int go[2];
@@ -120,8 +121,8 @@ TEST(Scale, AThousandClientsAreServedAndNothingOfThemIsLeft) {
   EXPECT_TRUE(eventually([&] { return fd_count(service.pid()) >= service_fds + kClients; }));
   EXPECT_TRUE(eventually([&] { return fd_count(runner) == runner_fds + 2 * kClients; }));
   std::printf("%d clients: pocketd %.1f MB, its runner %.1f MB\n", kClients,
-              static_cast<double>(pss_bytes(service.pid())) / 1e6,
-              static_cast<double>(pss_bytes(runner)) / 1e6);
+              static_cast<double>(own_bytes(service.pid())) / 1e6,
+              static_cast<double>(own_bytes(runner)) / 1e6);
   ::close(go[1]);
   for (const pid_t child : children) {
     int ended = -1;
@@ -134,12 +135,12 @@ TEST(Scale, AThousandClientsAreServedAndNothingOfThemIsLeft) {
       << fd_count(service.pid()) << " instead of " << service_fds;
   EXPECT_TRUE(eventually([&] { return fd_count(runner) == runner_fds; }))
       << fd_count(runner) << " instead of " << runner_fds;
-  EXPECT_LE(pss_bytes(service.pid()), service_pss + 4 * kMegabyte);
-  EXPECT_LE(pss_bytes(runner), runner_pss + 4 * kMegabyte);
+  EXPECT_LE(own_bytes(service.pid()), service_bytes + 4 * kMegabyte);
+  EXPECT_LE(own_bytes(runner), runner_bytes + 4 * kMegabyte);
   std::printf(
       "afterwards: pocketd %+.1f MB, its runner %+.1f MB\n",
-      (static_cast<double>(pss_bytes(service.pid())) - static_cast<double>(service_pss)) / 1e6,
-      (static_cast<double>(pss_bytes(runner)) - static_cast<double>(runner_pss)) / 1e6);
+      (static_cast<double>(own_bytes(service.pid())) - static_cast<double>(service_bytes)) / 1e6,
+      (static_cast<double>(own_bytes(runner)) - static_cast<double>(runner_bytes)) / 1e6);
   EXPECT_EQ(service_status(service.socket())->sessions.size(), 2U);
   EXPECT_TRUE(first->serve(2));
   EXPECT_EQ(service.runners(), std::vector<pid_t>{runner});

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 namespace pocket::testing {
@@ -15,6 +18,16 @@ namespace {
 
 std::string proc(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+uint64_t rollup_bytes(pid_t pid, std::initializer_list<std::string_view> keys) {
+  std::ifstream file(proc(pid, "smaps_rollup"));
+  uint64_t bytes = 0;
+  for (std::string word; file >> word;) {
+    uint64_t kilobytes = 0;
+    if (std::ranges::find(keys, word) != keys.end() && file >> kilobytes) bytes += kilobytes * 1024;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -36,14 +49,9 @@ size_t settled_fd_count(pid_t pid) {
   return count;
 }
 
-uint64_t pss_bytes(pid_t pid) {
-  std::ifstream file(proc(pid, "smaps_rollup"));
-  for (std::string word; file >> word;) {
-    uint64_t kilobytes = 0;
-    if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
+uint64_t pss_bytes(pid_t pid) { return rollup_bytes(pid, {"Pss:"}); }
+
+uint64_t own_bytes(pid_t pid) { return rollup_bytes(pid, {"Pss_Anon:", "Pss_Shmem:"}); }
 
 uint64_t cpu_ns(pid_t pid) {
   // The clock of another process: nanoseconds, while /proc/PID/stat counts ticks of 10 ms.

@@ -14,6 +14,9 @@ size_t fd_count(pid_t pid);
 size_t settled_fd_count(pid_t pid);
 /// Proportional set size in bytes; 0 when it cannot be read.
 uint64_t pss_bytes(pid_t pid);
+/// What it wrote itself, shared memory included. Unlike pss_bytes it does not change when another
+/// process that runs the same program starts or ends: compare this one over time.
+uint64_t own_bytes(pid_t pid);
 /// Processor time of all its threads so far, dead ones included.
 uint64_t cpu_ns(pid_t pid);
 /// Mappings of a process whose line holds `text`.
