@@ -51,6 +51,11 @@ typedef struct pocket_connect_options {
    * POCKET_CPU_POLICY and POCKET_MEM_POLICY, else the service's default. */
   const char* cpu_policy;
   const char* mem_policy;
+  /* 0: calls that a dead runner, a restart or a full queue kept from being answered are sent again
+   * by pocket_call_wait within their deadline, 10 s without one (default; POCKET_RETRY=0 in the
+   * environment turns it off); 1: never. */
+  int32_t retry;
+  int32_t reserved;
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {
@@ -128,7 +133,8 @@ POCKET_API int32_t pocket_call_create(pocket_model* model, pocket_call** call);
  * once the runner is done with it. */
 POCKET_API void pocket_call_destroy(pocket_call* call);
 /* Reserves room for an input in shared memory; write the values to tensor->data, row-major.
- * The room and its contents stay for later submissions until the input is set again. */
+ * The room and its contents stay for later submissions until the input is set again, also when the
+ * runner is replaced meanwhile. */
 POCKET_API int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int32_t rank,
                                      const int64_t* shape, pocket_tensor* tensor);
 /* Sets a string input from `count` (= product of shape) byte strings; of none, both may be NULL. */
@@ -155,6 +161,10 @@ POCKET_API int32_t pocket_call_output_string(pocket_call* call, uint32_t index, 
                                              const char** string, size_t* length);
 POCKET_API int32_t pocket_call_output_handle(pocket_call* call, uint32_t index, uint64_t* handle);
 POCKET_API int32_t pocket_call_receipt(const pocket_call* call, pocket_receipt* receipt);
+/* How often the call was sent again since it was submitted (pocket_connect_options.retry). Running
+ * a model twice changes nothing but the time it takes. Calls with inputs that the runner kept are
+ * not sent again. */
+POCKET_API int32_t pocket_call_retries(const pocket_call* call, uint32_t* retries);
 /* Gives a kept tensor back. */
 POCKET_API int32_t pocket_handle_release(pocket_model* model, uint64_t handle);
 

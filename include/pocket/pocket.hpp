@@ -104,6 +104,7 @@ struct ConnectOptions {
   bool reconnect = true;
   std::string cpu_policy = {}; /* how this client's budget follows its calls; empty: from the */
   std::string mem_policy = {}; /* environment, else the service's default (docs/lending.md) */
+  bool retry = true; /* send calls again that a dead runner or a restart left without an answer */
 };
 
 /* A connection to one service. Any thread. */
@@ -119,6 +120,7 @@ class Session {
     raw.reconnect = options.reconnect ? 0 : 1;
     raw.cpu_policy = options.cpu_policy.empty() ? nullptr : options.cpu_policy.c_str();
     raw.mem_policy = options.mem_policy.empty() ? nullptr : options.mem_policy.c_str();
+    raw.retry = options.retry ? 0 : 1;
     pocket_session* session = nullptr;
     throw_on_failure(pocket_connect(&raw, &session));
     handle_.reset(session);
@@ -294,6 +296,12 @@ class Call {
     pocket_receipt receipt{};
     throw_on_failure(pocket_call_receipt(handle_.get(), &receipt));
     return receipt;
+  }
+  /* How often it was sent again since it was submitted. */
+  uint32_t retries() const {
+    uint32_t count = 0;
+    throw_on_failure(pocket_call_retries(handle_.get(), &count));
+    return count;
   }
   pocket_call* handle() const { return handle_.get(); }
 

@@ -152,6 +152,7 @@ Result<json> run_call(const Options& options) {
               {"outputs", outputs},
               {"labels", best_labels(model, call, options.top)},
               {"call_ms", call_ms},
+              {"retries", call.retries()},
               {"queue_ms", static_cast<double>(receipt.queue_ns) / 1e6},
               {"compute_ms", static_cast<double>(receipt.compute_ns) / 1e6}};
 }

@@ -15,6 +15,12 @@ using wire::TensorRecord;
 constexpr uint64_t kErrorTextBytes = 1024;
 constexpr uint64_t kDynamicOutputBytes = 4096;  // first guess; grows to what an answer needs
 
+Error still_in_flight() {
+  return Error{POCKET_DEADLINE_EXCEEDED,
+               "the answer did not come in time; the call is still in flight: wait again or "
+               "cancel it"};
+}
+
 }  // namespace
 
 Call::Call(Model& model)
@@ -44,6 +50,7 @@ void Call::leave_memory_to_runner() {
 
 void Call::drop_memory() {
   for (auto& input : inputs_) {
+    forget_home(input);
     channel_->free_request(input.block);
     input = Input{};
   }
@@ -57,10 +64,10 @@ void Call::drop_memory() {
   answered_ = false;
 }
 
-Result<void> Call::ready_channel() {
-  POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel());
+Result<void> Call::ready_channel(uint64_t timeout_ns) {
+  POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel(timeout_ns));
   if (channel != channel_) {
-    drop_memory();
+    leave_channel();
     MutexLock lock(channel_mutex_);
     channel_ = std::move(channel);
   }
@@ -122,11 +129,15 @@ void Call::write_block() {
 Result<void> Call::submit(uint64_t deadline_ns) {
   POCKET_RETURN_IF_ERROR(check_idle("submitting"));
   if (channel_->broken()) {
+    const bool lost = std::any_of(inputs_.begin(), inputs_.end(), [](const Input& input) {
+      return (input.record.flags & wire::kTensorByHandle) != 0;
+    });
     POCKET_RETURN_IF_ERROR(ready_channel());
-    if (!inputs_.empty()) {
-      return Error{
-          POCKET_UNAVAILABLE,
-          "model '" + model_.name() + "' had to be opened anew: set the inputs and submit again"};
+    if (lost) {
+      return Error{POCKET_UNAVAILABLE,
+                   "model '" + model_.name() +
+                       "' had to be opened anew, and tensors kept there are gone: set the inputs "
+                       "and submit again"};
     }
   }
   for (uint32_t index = 0; index < inputs_.size(); ++index) {
@@ -137,10 +148,13 @@ Result<void> Call::submit(uint64_t deadline_ns) {
   }
   cancelled_.store(false);
   deadline_ns_ = deadline_ns;
+  retry_.begin(deadline_ns);
+  resend_because_.reset();
   return submit_again();
 }
 
 Result<void> Call::submit_again() {
+  POCKET_RETURN_IF_ERROR(bring_inputs());
   POCKET_RETURN_IF_ERROR(reserve());
   write_block();
   wire::Submission submission{};
@@ -154,6 +168,7 @@ Result<void> Call::submit_again() {
   submission.table_offset = table_.offset;
   submission.table_bytes = static_cast<uint32_t>(table_.bytes);
   answered_ = false;
+  refused_.reset();
   POCKET_RETURN_IF_ERROR(channel_->submit(submission, pending_));
   in_flight_ = true;
   return ok_result();
@@ -178,35 +193,33 @@ Result<void> Call::wait(uint64_t deadline_ns) {
     return Error{POCKET_FAILED_PRECONDITION, "waiting: the call was not submitted"};
   }
   while (in_flight_) {
+    if (resend_because_) {
+      POCKET_ASSIGN_OR_RETURN(const bool sent, resend(std::min(deadline_ns, deadline_ns_)));
+      if (cancelled_.load() && !sent) break;
+      if (!sent && monotonic_ns() < deadline_ns_) return still_in_flight();
+      if (!sent) continue;  // which says that the deadline has passed
+    }
     if (!channel_->wait(pending_, std::min(deadline_ns, deadline_ns_))) {
-      if (deadline_ns < deadline_ns_ && monotonic_ns() < deadline_ns_) {
-        return Error{POCKET_DEADLINE_EXCEEDED,
-                     "the answer did not come in time; the call is still in flight: wait again or "
-                     "cancel it"};
-      }
+      if (deadline_ns < deadline_ns_ && monotonic_ns() < deadline_ns_) return still_in_flight();
       channel_->give_up(pending_, POCKET_DEADLINE_EXCEEDED);
     }
-    in_flight_ = false;
-    answered_ = true;
-    if (pending_.given_up) leave_memory_to_runner();
-    if (pending_.completion.status == POCKET_OUTPUT_TOO_SMALL && !cancelled_.load()) {
-      POCKET_RETURN_IF_ERROR(make_more_room());
-    }
+    take_answer();
   }
+  in_flight_ = false;
   return result();
 }
 
 bool Call::done() {
-  if (!in_flight_) return true;
+  if (!in_flight_ || resend_because_) return true;
   channel_->poll();
   // Waiting for a call whose deadline has passed does not block.
   if (!pending_.done.load()) return deadline_ns_ != kForever && monotonic_ns() >= deadline_ns_;
   if (pending_.given_up) return true;
-  // An answer that did not fit is asked for again; the call is not done then.
+  // An answer that did not fit is asked for again; the call is not done then. One that is to be
+  // sent again, because its runner is gone, is: wait() sends it.
   if (pending_.completion.status != POCKET_OUTPUT_TOO_SMALL || cancelled_.load()) return true;
-  in_flight_ = false;
-  answered_ = true;
-  return !make_more_room().ok();
+  take_answer();
+  return !in_flight_ || resend_because_.has_value();
 }
 
 Result<void> Call::cancel() {
@@ -224,9 +237,14 @@ Result<void> Call::cancel() {
 }
 
 Result<void> Call::result() {
-  const wire::Completion& completion = pending_.completion;
   if (cancelled_.load()) return Error{POCKET_CANCELLED, "the call was cancelled"};
-  if (completion.status == POCKET_OK) return ok_result();
+  if (pending_.completion.status == POCKET_OK) return ok_result();
+  if (refused_) return *refused_;
+  return failure();
+}
+
+Error Call::failure() {
+  const wire::Completion& completion = pending_.completion;
   auto code = static_cast<pocket_status>(completion.status);
   std::string message;
   const uint64_t bytes = std::min<uint64_t>(completion.table_bytes, table_.bytes);

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/mutex.h"
 #include "client/model.h"
+#include "client/retry.h"
 #include "pocket/pocket.h"
 
 namespace pocket::client {
@@ -41,18 +43,27 @@ class Call {
   Result<pocket_tensor> output(uint32_t index);
   Result<uint64_t> output_handle(uint32_t index);
   Result<pocket_receipt> receipt() const;
+  /// How often the submission was sent again because a runner or the service had gone away.
+  uint32_t retries() const { return retry_.made(); }
 
  private:
   struct Input {
     bool set = false;
     Block block;
     wire::TensorRecord record{};
+    // Where the caller writes it, when that is the memory of a channel that broke: it is copied
+    // from there for each submission, until the input is set again.
+    std::shared_ptr<Channel> home;
+    Block home_block;
   };
   struct Output {
     bool keep = false;
     Block block;
   };
-  Result<void> ready_channel();  // the channel to use; drops what lay in a broken one
+  Result<void> ready_channel(uint64_t timeout_ns = kForever);  // the channel to use
+  void leave_channel();  // keeps the inputs where they lie, drops the rest
+  void forget_home(Input& input);
+  Result<void> bring_inputs();
   void drop_memory();
   void leave_memory_to_runner();  // what the runner may still write of a call that was given up
   Result<void> check_idle(const char* what) const;
@@ -63,7 +74,13 @@ class Call {
   void write_block();
   Result<void> submit_again();
   Result<void> make_more_room();
+  void take_answer();
   Result<void> result();
+  bool may_resend(const Error& why) const;
+  Error failure();  // of the answer that is here
+  /// Sends the call again, waiting between attempts, up to `deadline_ns`: true when it is in
+  /// flight, false when the time was too short and it is to be tried again later.
+  Result<bool> resend(uint64_t deadline_ns);
   Result<wire::TensorRecord> answered_record(uint32_t index);
 
   Model& model_;
@@ -77,6 +94,9 @@ class Call {
   bool in_flight_ = false;
   bool answered_ = false;
   std::atomic<bool> cancelled_{false};
+  Retry retry_;
+  std::optional<Error> refused_;         // the room for the outputs was
+  std::optional<Error> resend_because_;  // in flight, but with no runner: to be sent again
   Pending pending_;
 };
 

@@ -54,6 +54,7 @@ Result<void> Call::check_input(uint32_t index) const {
 
 Result<Block> Call::room_for_input(uint32_t index, uint64_t bytes) {
   Input& input = inputs_[index];
+  forget_home(input);
   if (input.block.bytes >= std::max<uint64_t>(bytes, 1)) return input.block;
   channel_->free_request(input.block);
   input.block = Block{};

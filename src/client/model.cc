@@ -3,9 +3,14 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "client/retry.h"
 
 namespace pocket::client {
 namespace {
+
+// Openings of a model that fail one after the other before the caller is told: a model that crashes
+// its runner while it is loaded does not get better.
+constexpr uint32_t kMostOpens = 3;
 
 namespace control = wire::control;
 
@@ -24,16 +29,28 @@ std::vector<control::TensorInfoT> unpack(
 Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, ModelOptions options) {
   std::unique_ptr<Model> model(new Model(std::move(session), std::move(options)));
   MutexLock lock(model->mutex_);
-  POCKET_RETURN_IF_ERROR(model->open_channel());
-  return model;
+  Retry retry;
+  retry.begin(deadline_after(model->options_.timeout_ns));
+  while (true) {
+    auto opened = model->open_channel(model->options_.timeout_ns);
+    if (opened.ok()) return model;
+    // Its runner died, or is held back for a moment.
+    const auto pause = model->session_->retries() && retry.made() < kMostOpens
+                           ? retry.pause_ns(opened.error(), model->session_->nobody_answers())
+                           : std::nullopt;
+    if (!pause) return std::move(opened).error();
+    retry.count();
+    const timespec moment{0, static_cast<long>(*pause)};
+    ::nanosleep(&moment, nullptr);
+  }
 }
 
-Result<void> Model::open_channel() {
+Result<void> Model::open_channel(uint64_t timeout_ns) {
   control::OpenModelT wanted;
   wanted.name = options_.name;
   wanted.version = options_.version;
   wanted.engine = options_.engine;
-  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), options_.timeout_ns));
+  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), timeout_ns));
   auto* opened = reply.message.body.AsOpened();
   if (opened == nullptr || (reply.fds.size() != 4 && !reply.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than an open model"};
@@ -100,7 +117,7 @@ std::shared_ptr<Channel> Model::current_channel() {
   return channel_;
 }
 
-Result<std::shared_ptr<Channel>> Model::channel() {
+Result<std::shared_ptr<Channel>> Model::channel(uint64_t timeout_ns) {
   POCKET_RETURN_IF_ERROR(session_->check_process());
   MutexLock lock(mutex_);
   if (channel_->broken()) {
@@ -109,7 +126,7 @@ Result<std::shared_ptr<Channel>> Model::channel() {
       close.channel = channel_->id();
       (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
     }
-    POCKET_RETURN_IF_ERROR(open_channel());
+    POCKET_RETURN_IF_ERROR(open_channel(std::min(timeout_ns, options_.timeout_ns)));
   }
   return channel_;
 }

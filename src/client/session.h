@@ -21,6 +21,7 @@ struct SessionOptions {
   std::string client_name;  // empty: the program's name
   uint64_t timeout_ns = 0;  // for connecting; 0: 10 s
   bool reconnect = true;
+  bool retry = true;       // try again what may succeed a moment later (client/retry.h)
   std::string cpu_policy;  // empty: POCKET_CPU_POLICY, else the service's default
   std::string mem_policy;  // empty: POCKET_MEM_POLICY, else the service's default
 };
@@ -61,6 +62,9 @@ class Session {
   int event_fd();
   void signal_event();
   void clear_event();
+  bool retries() const { return options_.retry; }
+  /// The last attempt to connect found nobody listening.
+  bool nobody_answers() const { return nobody_.load(); }
   const std::string& socket_path() const { return options_.socket_path; }
   const std::string& service_version() const { return service_version_; }
 
@@ -69,11 +73,13 @@ class Session {
   /// A request that has no answer yet; lives on the stack of the thread that asked.
   struct Waiting {
     uint64_t id;
+    const std::vector<uint8_t>* packet;
     std::optional<Result<Reply>> reply;
     bool lost = false;  // the connection went away before the answer
   };
 
-  Result<void> connect_now() POCKET_REQUIRES(mutex_);
+  Result<void> connect_now(uint64_t timeout_ns) POCKET_REQUIRES(mutex_);
+  Result<void> connect_again(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   Result<void> greet(int socket, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns);
   void await(Waiting& mine, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
@@ -82,12 +88,15 @@ class Session {
   void take_in(Result<ipc::Packet> received) POCKET_REQUIRES(mutex_);
   void deliver(wire::control::MessageT message, ipc::Packet packet) POCKET_REQUIRES(mutex_);
   void fail_all(const Error& error, bool lost) POCKET_REQUIRES(mutex_);
+  void ask_again() POCKET_REQUIRES(mutex_);
+  void take_in_unasked() POCKET_REQUIRES(mutex_);
   void send_close(uint32_t channel) POCKET_REQUIRES(mutex_);
 
   SessionOptions options_;
   const uint64_t process_;  // fork generation of the process that connected
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> connection_{0};
+  std::atomic<bool> nobody_{false};
   Mutex mutex_;
   Condition changed_;                               // an answer came, or nobody reads any more
   UniqueFd socket_ POCKET_GUARDED_BY(mutex_);       // kept while a thread reads
