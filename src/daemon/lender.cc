@@ -32,12 +32,12 @@ void sleep_until(int bell, uint64_t due_ns) {
 }  // namespace
 
 Result<std::unique_ptr<Lender>> Lender::start(const std::string& ledger, const cgroup::Host& host,
-                                              uint64_t linger_ns,
+                                              uint64_t linger_ns, UniqueFd bell,
                                               std::vector<std::string>& repaired) {
   std::unique_ptr<Lender> lender(new Lender());
   // Reading it waits: one call to sleep and to be woken. Ringing never does, in practice: nobody
   // rings 2^64 times before this thread looks.
-  lender->bell_.reset(::eventfd(0, EFD_CLOEXEC));
+  lender->bell_ = bell.valid() ? std::move(bell) : UniqueFd(::eventfd(0, EFD_CLOEXEC));
   if (!lender->bell_.valid()) return errno_error("eventfd", errno);
   // Opened here, so that an early failure is reported; from now on it belongs to the thread.
   POCKET_ASSIGN_OR_RETURN(auto opened, Work::open(ledger, host, linger_ns));

@@ -58,8 +58,8 @@ Result<cgroup::OwnedGroup> create(const cgroup::Host& host, const std::string& n
 
 }  // namespace
 
-Lending::Lending(EventLoop& loop, const Config& config)
-    : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
+Lending::Lending(EventLoop& loop, const Config& config, Survival& survival)
+    : loop_(loop), config_(config), survival_(survival), host_(cgroup::Host::detect()) {
   const bool lends = config_.cpus > 0 || config_.memory > 0;
   // A service that was killed may have lent: its loans come home whatever this one is told to do.
   std::error_code error;
@@ -74,12 +74,18 @@ Lending::Lending(EventLoop& loop, const Config& config)
   }
   if (host_.layout() == cgroup::Layout::kNone) return;
   remove_stale_groups();
+  UniqueFd bell = survival_.keeper.take_left("bell");
+  const bool new_bell = !bell.valid();
   std::vector<std::string> repaired;
-  auto lender = Lender::start(config_.ledger, host_,
-                              static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired);
+  auto lender =
+      Lender::start(config_.ledger, host_, static_cast<uint64_t>(config_.linger_seconds * 1e9),
+                    std::move(bell), repaired);
   for (const auto& line : repaired) spdlog::warn("ledger: {}", line);
   if (lender.ok()) {
     if (lends) lender_ = std::move(*lender);
+    if (lender_ != nullptr && new_bell) {
+      survival_.keeper.keep("bell", lender_->bell());
+    }
   } else {
     note(fmt::format("nothing is lent: {}", lender.error().message));
   }
@@ -104,8 +110,11 @@ void Lending::note(const std::string& text) {
   notes_.push_back(text);
 }
 
-/// This service's own, so that two services on one machine do not meet.
-std::string Lending::parent() const { return fmt::format("{}/{}", config_.cgroup, ::getpid()); }
+/// This service's own, so that two services on one machine do not meet. The same for a pocketd that
+/// takes over the runners of another one.
+std::string Lending::parent() const {
+  return fmt::format("{}/{}", config_.cgroup, survival_.state.owner());
+}
 
 /// Groups of services that were killed. Their runners are about to end, which takes as long as the
 /// calls that run in them: what is not empty yet is tried again.
@@ -120,7 +129,8 @@ void Lending::remove_stale_groups() {
       pid_t pid = 0;
       const auto parsed = std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
       if (!service.is_directory(error) || parsed.ptr != pid_text.data() + pid_text.size()) continue;
-      if (!is_service(pid_text, pid)) dead.insert(pid);
+      const bool own = static_cast<uint64_t>(pid) == survival_.state.owner();
+      if (!own && !is_service(pid_text, pid)) dead.insert(pid);
     }
   }
   stale_timer_ = 0;
@@ -163,7 +173,7 @@ Result<ClientPolicies> Lending::policies(const std::string& cpu, const std::stri
   return policies;
 }
 
-Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
+std::vector<Controller> Lending::limited() const {
   std::vector<Controller> controllers;
   if (config_.cpus > 0 && host_.why_not(Controller::kCpu).empty()) {
     controllers.push_back(Controller::kCpu);
@@ -171,21 +181,27 @@ Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
   if (config_.memory > 0 && host_.why_not(Controller::kMemory).empty()) {
     controllers.push_back(Controller::kMemory);
   }
+  return controllers;
+}
+
+Result<void> Lending::limit(Borrower& borrower, pid_t pid, bool adopted) {
+  const std::vector<Controller> controllers = limited();
   if (controllers.empty()) return ok_result();
-  POCKET_ASSIGN_OR_RETURN(
-      cgroup::OwnedGroup group,
-      create(host_, fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
-  if (group.has(Controller::kCpu)) {
+  const std::string name = fmt::format("{}/runner-{}", parent(), borrower.id);
+  POCKET_ASSIGN_OR_RETURN(cgroup::OwnedGroup group, adopted ? host_.adopt(name, controllers)
+                                                            : create(host_, name, controllers));
+  // Those of an adopted group are the ledger's to put back.
+  if (group.has(Controller::kCpu) && !adopted) {
     const auto quota = static_cast<int64_t>(std::llround(config_.cpus * kPeriodUs));
     POCKET_RETURN_IF_ERROR(
         group.cpu().set_cpu_limit({std::max(quota, cgroup::kSmallestQuotaUs), kPeriodUs}));
-    borrower.cpu_group = group.cpu().path();
   }
-  if (group.has(Controller::kMemory)) {
+  if (group.has(Controller::kMemory) && !adopted) {
     POCKET_RETURN_IF_ERROR(group.memory().set_memory_limit(static_cast<int64_t>(config_.memory)));
-    borrower.memory_group = group.memory().path();
   }
-  POCKET_RETURN_IF_ERROR(group.add(pid));
+  if (group.has(Controller::kCpu)) borrower.cpu_group = group.cpu().path();
+  if (group.has(Controller::kMemory)) borrower.memory_group = group.memory().path();
+  if (!adopted) POCKET_RETURN_IF_ERROR(group.add(pid));
   borrower.group = std::make_unique<cgroup::OwnedGroup>(std::move(group));
   return ok_result();
 }
@@ -193,8 +209,8 @@ Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
 void Lending::runner_started(RunnerProcess& runner) {
   if (config_.cpus <= 0 && config_.memory == 0) return;
   Borrower& borrower = borrowers_[&runner];
-  borrower.id = next_id_++;
-  if (auto limited = limit(borrower, runner.pid()); !limited.ok()) {
+  borrower.id = runner.number();
+  if (auto limited = limit(borrower, runner.pid(), /*adopted=*/false); !limited.ok()) {
     borrower.cpu_group.clear();
     borrower.memory_group.clear();
     note(fmt::format("runner {} has no budget and borrows nothing: {}", runner.pid(),
@@ -205,9 +221,41 @@ void Lending::runner_started(RunnerProcess& runner) {
   auto bell = lender_ == nullptr ? Result<UniqueFd>(UniqueFd()) : lender_->duplicate_bell();
   if (lender_ == nullptr || !memory.ok() || !bell.ok() || borrower.group == nullptr) return;
   borrower.board = std::move(*board);
+  add_borrower(borrower, runner.pid());
+  survival_.keeper.keep(RunnerProcess::kept_name(runner.number(), "board"),
+                        borrower.board->memory());
+  std::vector<UniqueFd> fds;
+  fds.push_back(std::move(*memory));
+  fds.push_back(std::move(*bell));
+  runner.request(control::RunnerBoardT{}, std::move(fds), nullptr);
+}
+
+void Lending::runner_adopted(RunnerProcess& runner) {
+  UniqueFd memory = survival_.keeper.take_left(RunnerProcess::kept_name(runner.number(), "board"));
+  auto board = memory.valid() ? Board::adopt(std::move(memory))
+                              : Result<std::shared_ptr<Board>>(std::shared_ptr<Board>());
+  const bool has_board = board.ok() && *board != nullptr;
+  if (config_.cpus <= 0 && config_.memory == 0) {
+    if (has_board) (*board)->set_threads(0);
+    return;
+  }
+  Borrower& borrower = borrowers_[&runner];
+  borrower.id = runner.number();
+  if (auto limited = limit(borrower, runner.pid(), /*adopted=*/true); !limited.ok()) {
+    borrower.cpu_group.clear();
+    borrower.memory_group.clear();
+    note(fmt::format("runner {}, which was adopted, has no budget and borrows nothing: {}",
+                     runner.pid(), limited.error().message));
+  }
+  if (lender_ == nullptr || !has_board || borrower.group == nullptr) return;
+  borrower.board = std::move(*board);
+  add_borrower(borrower, runner.pid());
+}
+
+void Lending::add_borrower(Borrower& borrower, pid_t pid) {
   BorrowerSpec spec;
   spec.id = borrower.id;
-  spec.pid = runner.pid();
+  spec.pid = pid;
   spec.board = borrower.board;
   spec.cpu_group = borrower.cpu_group;
   spec.memory_group = borrower.memory_group;
@@ -218,10 +266,6 @@ void Lending::runner_started(RunnerProcess& runner) {
         std::min(spec.most_threads, static_cast<uint32_t>(std::ceil(config_.cpus - 1e-9))));
   }
   lender_->add_runner(std::move(spec));
-  std::vector<UniqueFd> fds;
-  fds.push_back(std::move(*memory));
-  fds.push_back(std::move(*bell));
-  runner.request(control::RunnerBoardT{}, std::move(fds), nullptr);
 }
 
 void Lending::runner_ended(const RunnerProcess& runner) {
@@ -271,6 +315,18 @@ SideSpec Lending::side(Controller controller, const lease::Policy& policy,
 
 uint32_t Lending::attach(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
                          const ClientPolicies& policies, const RunnerProcess& runner) {
+  return add_client(session, peer, name, policies, runner, std::nullopt);
+}
+
+void Lending::attach_adopted(uint64_t session, const ipc::PeerIdentity& peer,
+                             const std::string& name, const ClientPolicies& policies,
+                             const RunnerProcess& runner, uint32_t slot) {
+  (void)add_client(session, peer, name, policies, runner, slot);
+}
+
+uint32_t Lending::add_client(uint64_t session, const ipc::PeerIdentity& peer,
+                             const std::string& name, const ClientPolicies& policies,
+                             const RunnerProcess& runner, std::optional<uint32_t> slot) {
   const auto borrower = borrowers_.find(&runner);
   if (borrower == borrowers_.end() || borrower->second.board == nullptr) return wire::kNoBoardSlot;
   const auto key = std::pair(session, &runner);
@@ -284,7 +340,12 @@ uint32_t Lending::attach(uint64_t session, const ipc::PeerIdentity& peer, const 
   const bool lends = !spec.cpu.group.empty() || !spec.memory.group.empty();
   Client client;
   client.channels = 1;
-  client.slot = lends ? borrower->second.board->take_slot() : wire::kNoBoardSlot;
+  if (slot) {
+    client.slot = *slot;
+    borrower->second.board->take_given(*slot);
+  } else {
+    client.slot = lends ? borrower->second.board->take_slot() : wire::kNoBoardSlot;
+  }
   clients_[key] = client;
   spec.session = session;
   spec.pid = peer.pid;

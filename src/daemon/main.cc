@@ -133,12 +133,30 @@ UniqueFd take_standard_error() {
   return taken;
 }
 
-Result<void> serve(const Config& config, int ready_fd, bool background, UniqueFd& told) {
+/// What an earlier pocketd left, or a fresh start.
+Result<Survival> survive(Keeper keeper) {
+  UniqueFd left = keeper.take_left("state");
+  if (left.valid()) {
+    auto adopted = State::adopt(std::move(left));
+    if (adopted.ok()) return Survival{std::move(keeper), std::move(*adopted)};
+    spdlog::warn("{}", adopted.error().message);
+    keeper.drop("state");
+  }
+  // Without it nothing that is left can be understood: runners end, clients connect anew.
+  keeper.drop_left();
+  POCKET_ASSIGN_OR_RETURN(State state, State::create());
+  keeper.keep("state", state.memory());
+  return Survival{std::move(keeper), std::move(state)};
+}
+
+Result<void> serve(const Config& config, Keeper keeper, int ready_fd, bool background,
+                   UniqueFd& told) {
   POCKET_RETURN_IF_ERROR(set_up_log(config, background));
   raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
-  Service service(*loop, config);
+  POCKET_ASSIGN_OR_RETURN(Survival survival, survive(std::move(keeper)));
+  Service service(*loop, config, survival);
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
   POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background, &told] {
     told.reset();
@@ -160,6 +178,7 @@ int main(int argc, char** argv) {
   CLI::App app("pocketd: shares one ML runtime among the clients of a machine");
   app.set_version_flag("--version", std::string(POCKET_VERSION_TEXT));
   take_service_manager();
+  Keeper keeper = Keeper::take();
   CommandLine line;
   define_options(app, line);
   try {
@@ -170,8 +189,9 @@ int main(int argc, char** argv) {
   pocket::UniqueFd told;
   if (line.background) told = take_standard_error();
   auto config = make_config(line);
-  auto served = config.ok() ? serve(*config, line.ready_fd, line.background, told)
-                            : pocket::Result<void>(config.error());
+  auto served = config.ok()
+                    ? serve(*config, std::move(keeper), line.ready_fd, line.background, told)
+                    : pocket::Result<void>(config.error());
   if (served.ok()) return 0;
   ::dprintf(told.valid() ? told.get() : STDERR_FILENO, "pocketd: %s\n",
             served.error().message.c_str());

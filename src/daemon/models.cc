@@ -46,11 +46,12 @@ std::string options_key(const model::Manifest& manifest, uint32_t threads, uint3
 
 }  // namespace
 
-Models::Models(EventLoop& loop, const Config& config, Lending& lending,
+Models::Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
                OnRunnerDeath on_runner_death)
     : loop_(loop),
       config_(config),
       lending_(lending),
+      survival_(survival),
       on_runner_death_(std::move(on_runner_death)),
       repository_(config.models) {}
 
@@ -112,7 +113,7 @@ LoadedModel& Models::entry_for(model::ModelSource source, const std::string& eng
   if (entry == nullptr) {
     entry = std::make_unique<LoadedModel>();
     entry->key = key;
-    entry->id = next_id_++;
+    entry->id = survival_.state.next_model();
     entry->engine = engine;
     entry->digest = digest;
     entry->group = engine + "\n" + source.manifest.group.value_or(key);
@@ -169,7 +170,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                              runners_.size())};
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto process, RunnerProcess::spawn(loop_, config_, model.engine,
+      auto process, RunnerProcess::spawn(loop_, config_, model.engine, survival_,
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
@@ -197,6 +198,12 @@ void Models::start_load(LoadedModel& model) {
   load.concurrency = manifest.concurrency.value_or(config_.concurrency);
   load.warmup = manifest.warmup;
   load.label = model.source.name;
+  load.memo = std::make_unique<control::RunnerMemoT>();
+  load.memo->name = model.source.name;
+  load.memo->version = model.source.version;
+  load.memo->digest = model.digest;
+  load.memo->key = model.key;
+  load.memo->group = model.group;
   const auto add_option = [&load](const std::string& key, const std::string& value) {
     auto option = std::make_unique<control::OptionT>();
     option->key = key;

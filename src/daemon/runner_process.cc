@@ -53,6 +53,17 @@ Result<pid_t> start_process(const Config& config, const std::string& engine, int
   return pid;
 }
 
+/// From the kernel; -1 when it is not visible from here, or has ended.
+pid_t pid_of(const UniqueFd& pidfd) {
+  std::ifstream file(fmt::format("/proc/self/fdinfo/{}", pidfd.get()));
+  std::string word;
+  pid_t pid = -1;
+  while (file >> word) {
+    if (word == "Pid:" && file >> pid) break;
+  }
+  return pid;
+}
+
 std::string describe_exit(int status) {
   if (WIFSIGNALED(status)) {
     return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
@@ -62,42 +73,83 @@ std::string describe_exit(int status) {
 
 }  // namespace
 
+RunnerProcess::RunnerProcess(EventLoop& loop, std::string engine, uint32_t number,
+                             Survival& survival, OnDeath on_death)
+    : loop_(loop),
+      engine_(std::move(engine)),
+      number_(number),
+      keeper_(survival.keeper),
+      on_death_(std::move(on_death)),
+      next_id_((survival.state.generation() << 32) + 1) {}
+
+std::string RunnerProcess::kept_name(uint32_t number, const char* what) {
+  return fmt::format("runner-{}-{}", number, what);
+}
+
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
                                                             const std::string& engine,
-                                                            OnDeath on_death) {
+                                                            Survival& survival, OnDeath on_death) {
   POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
-  std::unique_ptr<RunnerProcess> runner(new RunnerProcess(loop, engine, std::move(on_death)));
+  std::unique_ptr<RunnerProcess> runner(
+      new RunnerProcess(loop, engine, survival.state.next_runner(), survival, std::move(on_death)));
   POCKET_ASSIGN_OR_RETURN(runner->pid_, start_process(config, engine, pair.second.get()));
   runner->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, runner->pid_, 0)));
   if (!runner->pidfd_.valid()) return errno_error("pidfd_open of the runner", errno);
   // Our end never blocks; the runner's end, another open file, does.
   if (::fcntl(pair.first.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
-  RunnerProcess* self = runner.get();
-  POCKET_RETURN_IF_ERROR(
-      loop.watch(self->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->reap(); }));
-  runner->link_ = std::make_unique<PacketLink>(loop, std::move(pair.first));
-  POCKET_RETURN_IF_ERROR(runner->link_->start(
-      [self](control::MessageT message, std::vector<UniqueFd>) {
-        self->handle(std::move(message));
-      },
-      // A runner that closes its end is about to exit; one that does not must not linger.
-      [self](const Error&) { self->kill_after(kExitGraceNs); }));
+  survival.keeper.keep(kept_name(runner->number_, "pid"), runner->pidfd_.get());
+  survival.keeper.keep(kept_name(runner->number_, "control"), pair.first.get());
+  POCKET_RETURN_IF_ERROR(runner->start(std::move(pair.first)));
   spdlog::info("runner {} for engine '{}' started", runner->pid_, engine);
   return runner;
 }
 
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::adopt(EventLoop& loop, uint32_t number,
+                                                            Survival& survival, OnDeath on_death) {
+  UniqueFd control = survival.keeper.take_left(kept_name(number, "control"));
+  std::unique_ptr<RunnerProcess> runner(
+      new RunnerProcess(loop, "", number, survival, std::move(on_death)));
+  runner->pidfd_ = survival.keeper.take_left(kept_name(number, "pid"));
+  if (!control.valid() || !runner->pidfd_.valid()) {
+    return Error{POCKET_NOT_FOUND, fmt::format("runner number {} was not handed over", number)};
+  }
+  runner->pid_ = pid_of(runner->pidfd_);
+  POCKET_RETURN_IF_ERROR(runner->start(std::move(control)));
+  return runner;
+}
+
+Result<void> RunnerProcess::start(UniqueFd control) {
+  POCKET_RETURN_IF_ERROR(loop_.watch(pidfd_.get(), EPOLLIN, [this](uint32_t) { reap(); }));
+  link_ = std::make_unique<PacketLink>(loop_, std::move(control));
+  return link_->start(
+      [this](control::MessageT message, std::vector<UniqueFd>) { handle(std::move(message)); },
+      // A runner that closes its end is about to exit; one that does not must not linger.
+      [this](const Error&) { kill_after(kExitGraceNs); });
+}
+
 RunnerProcess::~RunnerProcess() {
   if (kill_timer_ != 0) loop_.cancel(kill_timer_);
-  if (pidfd_.valid()) loop_.forget(pidfd_.get());
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+  if (pidfd_.valid()) {
+    loop_.forget(pidfd_.get());
+    kill();
+    // One that was adopted is somebody else's child.
+    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
   }
+  for (const char* what : {"control", "pid", "board"}) keeper_.drop(kept_name(number_, what));
 }
 
 void RunnerProcess::handle(control::MessageT message) {
   const auto found = replies_.find(message.id);
-  if (message.id == 0 || found == replies_.end()) return;  // RunnerReady needs no answer
+  if (message.id == 0) return;  // RunnerReady needs no answer
+  if (found == replies_.end()) {
+    // Loaded for an earlier pocketd, which had promised it to clients: they ask anew.
+    if (const auto* loaded = message.body.AsRunnerLoaded()) {
+      control::RunnerUnloadT unload;
+      unload.model = loaded->model;
+      request(std::move(unload), {}, nullptr);
+    }
+    return;
+  }
   const Reply reply = std::move(found->second);
   replies_.erase(found);
   if (const auto* failed = message.body.AsFailed()) {
@@ -126,13 +178,15 @@ void RunnerProcess::kill_after(uint64_t grace_ns) {
 }
 
 void RunnerProcess::kill() {
-  if (pid_ > 0) ::kill(pid_, SIGKILL);
+  if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
 void RunnerProcess::reap() {
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
-  const std::string how = describe_exit(status);
+  const pid_t reaped = ::waitpid(pid_, &status, WNOHANG);
+  const bool adopted = reaped < 0 && errno == ECHILD;
+  if (reaped != pid_ && !adopted) return;
+  const std::string how = adopted ? "ended" : describe_exit(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
   loop_.forget(pidfd_.get());

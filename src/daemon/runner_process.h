@@ -13,10 +13,12 @@
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
 #include "daemon/packet_link.h"
+#include "daemon/survival.h"
 
 namespace pocket::daemon {
 
-/// Loop's thread only. Destroying it kills the process if it still runs.
+/// Loop's thread only. Destroying it kills the process if it still runs. What a later pocketd needs
+/// to take it over is kept (Keeper) from its start to its end.
 class RunnerProcess {
  public:
   using Reply = std::function<void(Result<wire::control::MessageT>)>;
@@ -25,7 +27,12 @@ class RunnerProcess {
   /// Starts the process; requests may be made at once. `on_death` is called once, from the loop,
   /// after every pending request has been answered with UNAVAILABLE.
   static Result<std::unique_ptr<RunnerProcess>> spawn(EventLoop& loop, const Config& config,
-                                                      const std::string& engine, OnDeath on_death);
+                                                      const std::string& engine, Survival& survival,
+                                                      OnDeath on_death);
+  /// Takes over one that an earlier pocketd started, whose descriptors were left for this one under
+  /// `number`. NOT_FOUND: some are missing.
+  static Result<std::unique_ptr<RunnerProcess>> adopt(EventLoop& loop, uint32_t number,
+                                                      Survival& survival, OnDeath on_death);
   ~RunnerProcess();
   RunnerProcess(const RunnerProcess&) = delete;
   RunnerProcess& operator=(const RunnerProcess&) = delete;
@@ -42,26 +49,35 @@ class RunnerProcess {
   void kill();
 
   pid_t pid() const { return pid_; }
+  /// Its number among all runners since the first pocketd.
+  uint32_t number() const { return number_; }
+  /// The name under which something of it is kept for a later pocketd.
+  static std::string kept_name(uint32_t number, const char* what);
   const std::string& engine() const { return engine_; }
+  /// An adopted one says it itself.
+  void set_engine(const std::string& engine) { engine_ = engine; }
   bool shutting_down() const { return shutting_down_; }
   /// Proportional memory of the process now, in bytes; 0 when it cannot be read.
   uint64_t memory_bytes() const;
 
  private:
-  RunnerProcess(EventLoop& loop, std::string engine, OnDeath on_death)
-      : loop_(loop), engine_(std::move(engine)), on_death_(std::move(on_death)) {}
+  RunnerProcess(EventLoop& loop, std::string engine, uint32_t number, Survival& survival,
+                OnDeath on_death);
+  Result<void> start(UniqueFd control);
   void handle(wire::control::MessageT message);
   void reap();
   void kill_after(uint64_t grace_ns);
 
   EventLoop& loop_;
   std::string engine_;
+  const uint32_t number_;
+  Keeper& keeper_;
   OnDeath on_death_;
   pid_t pid_ = -1;
   UniqueFd pidfd_;
   std::unique_ptr<PacketLink> link_;
   std::unordered_map<uint64_t, Reply> replies_;
-  uint64_t next_id_ = 1;
+  uint64_t next_id_;  // unlike those of an earlier pocketd
   bool shutting_down_ = false;
   EventLoop::TimerId kill_timer_ = 0;
 };

@@ -38,29 +38,35 @@ void Service::accept_client(UniqueFd socket) {
   }
   auto peer = ipc::peer_identity(socket.get());
   if (!peer.ok()) return;
-  const auto patience = static_cast<uint64_t>(config_.patience_seconds * 1e9);
+  const uint64_t id = survival_.state.next_session();
+  if (Session* session = add_session(id, std::move(socket), std::move(*peer))) {
+    const auto patience = static_cast<uint64_t>(config_.patience_seconds * 1e9);
+    session->greeting_timer = loop_.after(patience, [this, id] {
+      if (Session* target = find(id)) target->greeting_timer = 0;
+      const Error error{POCKET_DEADLINE_EXCEEDED, "the client did not say Hello in time"};
+      refuse(id, 0, error);
+      end_session(id, error);
+    });
+  }
+}
+
+/// nullptr: it could not be watched.
+Service::Session* Service::add_session(uint64_t id, UniqueFd socket, ipc::PeerIdentity peer) {
   auto session = std::make_unique<Session>();
-  const uint64_t id = next_session_++;
   session->id = id;
-  session->peer = std::move(*peer);
+  session->peer = std::move(peer);
   if (!lending_.enabled()) session->peer.pidfd.reset();
   PacketLink::Limits limits;
   limits.answers_first = true;
-  limits.stall_ns = patience;
+  limits.stall_ns = static_cast<uint64_t>(config_.patience_seconds * 1e9);
   session->link = std::make_unique<PacketLink>(loop_, std::move(socket), limits);
   auto started = session->link->start(
       [this, id](control::MessageT message, std::vector<UniqueFd>) {
         if (Session* target = find(id)) handle(*target, std::move(message));
       },
       [this, id](const Error& reason) { end_session(id, reason); });
-  if (!started.ok()) return;
-  session->greeting_timer = loop_.after(patience, [this, id] {
-    if (Session* target = find(id)) target->greeting_timer = 0;
-    const Error error{POCKET_DEADLINE_EXCEEDED, "the client did not say Hello in time"};
-    refuse(id, 0, error);
-    end_session(id, error);
-  });
-  sessions_[id] = std::move(session);
+  if (!started.ok()) return nullptr;
+  return (sessions_[id] = std::move(session)).get();
 }
 
 /// There is no number for another socket: the spare one is used to say so, because a client that

@@ -138,7 +138,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
     return;
   }
   auto channel = std::make_unique<Channel>();
-  channel->id = next_channel_++;
+  channel->id = survival_.state.next_channel();
   channel->session = id;
   channel->model = &model;
   channel->runner = model.runner;

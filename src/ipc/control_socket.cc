@@ -275,7 +275,7 @@ Result<Packet> receive_packet_until(int socket, uint64_t deadline_ns) {
   }
 }
 
-Result<PeerIdentity> peer_identity(int socket) {
+Result<PeerIdentity> peer_identity(int socket, bool just_connected) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
@@ -286,7 +286,7 @@ Result<PeerIdentity> peer_identity(int socket) {
   size = sizeof(pidfd);
   if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
     peer.pidfd.reset(pidfd);
-  } else if (errno == ENOPROTOOPT && peer.pid > 0) {
+  } else if (errno == ENOPROTOOPT && just_connected && peer.pid > 0) {
     // Before Linux 6.5: the process connected a moment ago, so its number can hardly be another's.
     peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
   }

@@ -51,6 +51,8 @@ Result<Packet> receive_packet(int socket);
 /// As above, waiting up to the deadline (CLOCK_MONOTONIC): DEADLINE_EXCEEDED when it passes.
 Result<Packet> receive_packet_until(int socket, uint64_t deadline_ns);
 
-Result<PeerIdentity> peer_identity(int socket);
+/// `just_connected` false: it may have ended since, and where the kernel does not say which process
+/// it was (before Linux 6.5), there is no pidfd.
+Result<PeerIdentity> peer_identity(int socket, bool just_connected = true);
 
 }  // namespace pocket::ipc

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ipc/liveness.h"
 #include "ipc/region.h"
 
 namespace pocket::runner {
@@ -32,6 +33,19 @@ wire::RegionSizes Channel::sizes() const {
     sizes.response[region] = responses_[region].size();
   }
   return sizes;
+}
+
+void Channel::describe(wire::control::RunnerChannelT& entry) const {
+  entry.channel = parts_.id;
+  entry.session = parts_.session;
+  entry.model = parts_.model_number;
+  entry.slot = parts_.slot;
+  entry.regions = region_count_.load();
+  for (uint32_t region = 0; region < entry.regions; ++region) {
+    entry.bytes += requests_[region].size() + responses_[region].size();
+  }
+  // One that its client never got, because pocketd died on the way, has nobody at the other end.
+  entry.client_gone = ipc::other_end_is_closed(parts_.notify.get());
 }
 
 bool Channel::has_work() const {

@@ -16,6 +16,7 @@
 #include "runner/board.h"
 #include "runner/handle_store.h"
 #include "runner/model.h"
+#include "wire/control.h"
 #include "wire/layout.h"
 #include "wire/validate.h"
 
@@ -53,6 +54,7 @@ class Channel {
   struct Parts {
     uint32_t id = 0;
     uint64_t session = 0;
+    uint32_t model_number = 0;  // as pocketd calls it
     std::shared_ptr<RunnerModel> model;
     std::shared_ptr<HandleStore> handles;
     std::shared_ptr<Board> board;  // where budgets are lent
@@ -90,6 +92,9 @@ class Channel {
   }
   /// The sizes as they are now; regions only ever come.
   wire::RegionSizes sizes() const;
+
+  /// For a pocketd that takes this runner over.
+  void describe(wire::control::RunnerChannelT& entry) const;
 
   uint32_t id() const { return parts_.id; }
   uint64_t session() const { return parts_.session; }

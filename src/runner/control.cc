@@ -72,9 +72,7 @@ Control::~Control() {
   end_ = {};
 }
 
-template <typename Table>
-void Control::send(uint64_t request, Table body) {
-  const auto packet = wire::encode_message(request, std::move(body));
+void Control::send_packet(const std::vector<uint8_t>& packet) {
   MutexLock lock(send_mutex_);
   if (auto sent = ipc::send_packet(socket_.get(), packet); !sent.ok()) {
     spdlog::warn("answering pocketd: {}", sent.error().message);
@@ -144,7 +142,9 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     const auto grown = grow(*grow_message, std::move(fds));
     answer(request, grown);
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
-    detach(request, detach_message->channel);
+    detach(request, *detach_message);
+  } else if (const auto* describe_message = message.body.AsRunnerDescribe()) {
+    describe(request, *describe_message);
   } else if (message.body.AsRunnerBoard() != nullptr) {
     answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
@@ -183,16 +183,20 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
   // A load takes seconds, and other models of this runner go on meanwhile.
   auto wanted = std::make_shared<control::RunnerLoadT>(std::move(load));
   in_background(request, [this, request, wanted] {
-    try {
-      auto loaded = load_now(*wanted);
-      if (loaded.ok()) {
-        send(request, std::move(loaded).value());
-      } else {
-        answer(request, std::move(loaded).error());
+    loading_.fetch_add(1);
+    auto loaded = [&]() -> Result<control::RunnerLoadedT> {
+      try {
+        return load_now(*wanted);
+      } catch (const std::bad_alloc&) {
+        return Error{POCKET_RESOURCE_EXHAUSTED,
+                     "there is no memory left to load the model: unload another one"};
       }
-    } catch (const std::bad_alloc&) {
-      answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
-                            "there is no memory left to load the model: unload another one"});
+    }();
+    loading_.fetch_sub(1);
+    if (loaded.ok()) {
+      send(request, std::move(loaded).value());
+    } else {
+      answer(request, std::move(loaded).error());
     }
   });
 }
@@ -233,6 +237,7 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   MutexLock lock(models_mutex_);
   if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
+  remember(load, result);
   return result;
 }
 
@@ -244,6 +249,7 @@ void Control::unload(uint64_t request, uint32_t id) {
     if (found != models_.end()) {
       model = std::move(found->second);
       models_.erase(found);
+      loaded_.erase(id);
     }
   }
   if (model == nullptr) {
@@ -275,6 +281,7 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
   Channel::Parts parts;
   parts.id = attach.channel;
   parts.session = attach.session;
+  parts.model_number = attach.model;
   {
     MutexLock lock(models_mutex_);
     const auto found = models_.find(attach.model);
@@ -303,11 +310,15 @@ Result<void> Control::grow(const control::RunnerGrowT& grow, std::vector<UniqueF
   return channel->add_region(grow.region, fds[0], grow.request_bytes, fds[1], grow.response_bytes);
 }
 
-void Control::detach(uint64_t request, uint32_t id) {
+void Control::detach(uint64_t request, const control::RunnerDetachT& detach) {
   // Queued calls are dropped; one that runs keeps the channel's memory until it ends.
-  const bool known = workers_->remove(id) != nullptr;
+  if (detach.tell) {
+    if (const auto channel = workers_->find(detach.channel)) channel->close(/*tell=*/true);
+  }
+  const bool known = workers_->remove(detach.channel) != nullptr;
   answer(request, known ? ok_result()
-                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no channel {}", id)}));
+                        : Result<void>(Error{POCKET_NOT_FOUND,
+                                             fmt::format("no channel {}", detach.channel)}));
 }
 
 Result<void> Control::use_board(std::vector<UniqueFd> fds) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -46,14 +47,20 @@ class Control {
   void in_background(uint64_t request, std::function<void()> work);
   Result<void> attach(const wire::control::RunnerAttachT& attach, std::vector<UniqueFd> fds);
   Result<void> grow(const wire::control::RunnerGrowT& grow, std::vector<UniqueFd> fds);
-  void detach(uint64_t request, uint32_t channel);
+  void detach(uint64_t request, const wire::control::RunnerDetachT& detach);
+  void describe(uint64_t request, const wire::control::RunnerDescribeT& wanted);
+  void remember(const wire::control::RunnerLoadT& load, const wire::control::RunnerLoadedT& loaded)
+      POCKET_REQUIRES(models_mutex_);
   void get_stats(uint64_t request);
   Result<void> use_board(std::vector<UniqueFd> fds);
   void limit_threads(uint32_t threads);
   std::shared_ptr<HandleStore> handles_of(uint64_t session);
 
   template <typename Table>
-  void send(uint64_t request, Table body);
+  void send(uint64_t request, Table body) {
+    send_packet(wire::encode_message(request, std::move(body)));
+  }
+  void send_packet(const std::vector<uint8_t>& packet);
   void answer(uint64_t request, const Result<void>& result);
 
   UniqueFd socket_;
@@ -62,6 +69,9 @@ class Control {
   Mutex models_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_
       POCKET_GUARDED_BY(models_mutex_);
+  // The same models as a later pocketd is told of them.
+  std::map<uint32_t, wire::control::RunnerLoadedModelT> loaded_ POCKET_GUARDED_BY(models_mutex_);
+  std::atomic<uint32_t> loading_{0};
   std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;  // by session
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
