@@ -66,6 +66,11 @@ Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
   return std::move(*leases);
 }
 
+Result<void> upgrade_service(client::Session& session) {
+  POCKET_RETURN_IF_ERROR(session.request(control::UpgradeServiceT{}, kAnswerNs));
+  return ok_result();
+}
+
 Result<void> stop_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::StopServiceT{}, kAnswerNs));
   return ok_result();

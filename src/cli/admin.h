@@ -19,6 +19,7 @@ Result<void> load_model(client::Session& session, const std::string& name,
                         const std::string& version, const std::string& engine);
 Result<void> unload_model(client::Session& session, const std::string& name,
                           const std::string& version);
+Result<void> upgrade_service(client::Session& session);
 Result<void> stop_service(client::Session& session);
 /// With `reconcile` the service first holds its ledger against the groups, and repairs.
 Result<wire::control::LeasesT> get_leases(client::Session& session, bool reconcile);
