@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench install check tidy sanitize format clean
+.PHONY: help setup models build run demo-keep chaos test bench install check tidy sanitize format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,11 @@ bench: build models ## The measurements whose figures the README shows
 	@build/bin/pocket bench lend
 	@build/bin/pocket bench latency --load burst --budget equal --clients 10 --seconds 5 \
 	  --policy none --policy func,ratio,0.5 --policy adaptive,ratio,0.7 --policy conn,ratio,0.7
+
+MINUTES ?= 10
+chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (default 10)
+	@cmake --build $(BUILD) -j$(JOBS) --target chaos-client
+	@python3 -B tests/chaos/chaos.py --build $(BUILD) --seconds $$(( $(MINUTES) * 60 ))
 
 test: models ## Build everything, then run every test
 	@tools/setup --tests

@@ -81,6 +81,7 @@ class Call {
   /// Sends the call again, waiting between attempts, up to `deadline_ns`: true when it is in
   /// flight, false when the time was too short and it is to be tried again later.
   Result<bool> resend(uint64_t deadline_ns);
+  Error give_up_resending();
   Result<wire::TensorRecord> answered_record(uint32_t index);
 
   Model& model_;
@@ -96,6 +97,7 @@ class Call {
   std::atomic<bool> cancelled_{false};
   Retry retry_;
   std::optional<Error> refused_;         // the room for the outputs was
+  uint64_t resend_at_ns_ = 0;            // 0: not decided yet
   std::optional<Error> resend_because_;  // in flight, but with no runner: to be sent again
   Pending pending_;
 };

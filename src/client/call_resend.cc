@@ -65,6 +65,7 @@ void Call::take_answer() {
   if (channel_->broken()) retry_.count_death();
   if (!may_resend(*why)) return;
   resend_because_ = std::move(why);
+  resend_at_ns_ = 0;
   in_flight_ = true;
 }
 
@@ -76,32 +77,41 @@ bool Call::may_resend(const Error& why) const {
   });
 }
 
+Error Call::give_up_resending() {
+  Error why = std::move(*resend_because_);
+  in_flight_ = false;
+  resend_because_.reset();
+  if (monotonic_ns() < deadline_ns_) return why;
+  return Error{POCKET_DEADLINE_EXCEEDED,
+               "the deadline passed while the call was to be sent again because " + why.message};
+}
+
 Result<bool> Call::resend(uint64_t deadline_ns) {
-  // Slices, so that a cancel and the deadline are noticed while a model is loaded anew.
-  constexpr uint64_t kSliceNs = kNanosecondsPerSecond;
+  // Slices, so that a cancel is noticed while a model is loaded anew; longer each time, because
+  // each leaves a request behind that the service answers later.
+  uint64_t slice_ns = kNanosecondsPerSecond;
   constexpr uint64_t kNapNs = 5'000'000;
+  constexpr uint64_t kShortestNs = 50'000'000;
   while (!cancelled_.load()) {
-    const Error why = *resend_because_;
-    const auto pause = retry_.pause_ns(why, model_.session().nobody_answers());
-    if (!pause) {
-      in_flight_ = false;
-      resend_because_.reset();
-      if (monotonic_ns() < deadline_ns_) return why;
-      return Error{
-          POCKET_DEADLINE_EXCEEDED,
-          "the deadline passed while the call was to be sent again because " + why.message};
+    if (resend_at_ns_ == 0) {
+      const auto pause = retry_.pause_ns(*resend_because_, model_.session().nobody_answers());
+      if (!pause) return give_up_resending();
+      resend_at_ns_ = monotonic_ns() + *pause;
     }
-    for (uint64_t end = monotonic_ns() + *pause, now = 0; (now = monotonic_ns()) < end;) {
-      if (cancelled_.load()) return false;
-      if (now >= deadline_ns) return false;
-      const timespec nap{0, static_cast<long>(std::min({end - now, kNapNs, deadline_ns - now}))};
+    // Also where the caller does not want to wait at all: whoever asks again and again gets there.
+    for (uint64_t now = monotonic_ns(); now < resend_at_ns_; now = monotonic_ns()) {
+      const timespec nap{0, static_cast<long>(std::min(resend_at_ns_ - now, kNapNs))};
       ::nanosleep(&nap, nullptr);
+      if (cancelled_.load() || monotonic_ns() >= std::max(deadline_ns, resend_at_ns_)) break;
+      if (monotonic_ns() >= deadline_ns) return false;
     }
-    const uint64_t now = monotonic_ns();
-    const uint64_t left = deadline_ns - std::min(now, deadline_ns);
-    auto ready = ready_channel(std::min(left, kSliceNs));
+    if (cancelled_.load()) return false;
+    resend_at_ns_ = 0;
+    const uint64_t left = deadline_ns - std::min(monotonic_ns(), deadline_ns);
+    auto ready = ready_channel(std::clamp(left, kShortestNs, slice_ns));
     if (!ready.ok() && ready.error().code == POCKET_DEADLINE_EXCEEDED) {
       if (monotonic_ns() >= deadline_ns) return false;
+      slice_ns = std::min(slice_ns * 2, 32 * kNanosecondsPerSecond);
       continue;  // it is still being loaded
     }
     if (ready.ok()) ready = submit_again();

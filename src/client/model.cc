@@ -1,6 +1,8 @@
 #include "client/model.h"
 
 #include <algorithm>
+#include <ctime>
+#include <utility>
 
 #include "base/clock.h"
 #include "client/retry.h"
@@ -87,6 +89,7 @@ Result<void> Model::use_channel(control::OpenedT& answer, Reply& reply) {
     return std::move(channel).error().with_context("opening model '" + options_.name + "'");
   }
   channel_ = std::move(channel).value();
+  close_told_ = false;
   if (notify_) channel_->notify_fd();
   if (!first) return ok_result();  // the description stays: other threads read it
   name_ = opened->name;
@@ -109,7 +112,7 @@ Model::~Model() {
   }
   control::CloseChannelT close;
   close.channel = channel_->id();
-  (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+  (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond, /*reconnect=*/false);
 }
 
 std::shared_ptr<Channel> Model::current_channel() {
@@ -122,9 +125,8 @@ Result<std::shared_ptr<Channel>> Model::channel(uint64_t timeout_ns) {
   MutexLock lock(mutex_);
   if (channel_->broken()) {
     if (channel_->connection() == session_->connection()) {
-      control::CloseChannelT close;
-      close.channel = channel_->id();
-      (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+      // Once: opening may take several attempts.
+      if (!std::exchange(close_told_, true)) session_->close_channel(channel_->id());
     }
     POCKET_RETURN_IF_ERROR(open_channel(std::min(timeout_ns, options_.timeout_ns)));
   }

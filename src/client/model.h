@@ -60,6 +60,7 @@ class Model {
   Mutex mutex_;
   std::shared_ptr<Channel> channel_ POCKET_GUARDED_BY(mutex_);
   bool notify_ POCKET_GUARDED_BY(mutex_) = false;
+  bool close_told_ POCKET_GUARDED_BY(mutex_) = false;  // that channel_, which broke, is not used
 };
 
 }  // namespace pocket::client

@@ -186,10 +186,10 @@ Result<void> Session::check_process() const {
 }
 
 /// For requests of a session that has been connected: a service that is being started again is
-/// waited for.
+/// waited for, but not for long: one that has a supervisor takes connections meanwhile.
 Result<void> Session::connect_again(uint64_t deadline_ns) {
   Retry retry;
-  retry.begin(deadline_ns);
+  retry.begin(std::min(deadline_ns, deadline_after(Retry::kNobodyNs)));
   while (true) {
     const uint64_t now = monotonic_ns();
     const uint64_t left =
@@ -199,24 +199,27 @@ Result<void> Session::connect_again(uint64_t deadline_ns) {
     const auto pause =
         options_.retry ? retry.pause_ns(connected.error(), nobody_.load()) : std::nullopt;
     if (!pause) return connected;
-    const MutexUnlock unlocked(mutex_);
-    sleep_ns(*pause);
+    {
+      const MutexUnlock unlocked(mutex_);
+      sleep_ns(*pause);
+    }
+    if (socket_.valid()) return ok_result();  // another thread was quicker
   }
 }
 
 Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
-                                uint64_t timeout_ns) {
+                                uint64_t timeout_ns, bool reconnect) {
   POCKET_RETURN_IF_ERROR(check_process());
   const uint64_t deadline = deadline_after(timeout_ns);
   MutexLock lock(mutex_);
   // A service that went away has perhaps come back: the request was not carried out, or its effect
   // went away with the service, so it is made once more; and a few times more where retries are
   // wanted, because that one may die as well.
-  const int most_attempts = !options_.reconnect ? 1 : options_.retry ? 6 : 2;
+  const int most_attempts = !reconnect ? 1 : options_.retry ? 6 : 2;
   for (int attempt = 1;; ++attempt) {
     // Others may connect while this thread waits in connect_again().
     while (!socket_.valid()) {
-      if (!options_.reconnect) return lost_connection();
+      if (!reconnect) return lost_connection();
       POCKET_RETURN_IF_ERROR(connect_again(deadline));
     }
     take_in_unasked();

@@ -44,11 +44,12 @@ class Session {
   static Result<std::shared_ptr<Session>> connect(SessionOptions options);
 
   /// Asks and waits for the answer. A Failed answer is returned as its error. A connection that is
-  /// gone is made anew first (once), unless the options say never.
+  /// gone is made anew first, unless `reconnect` is false or the options say never.
   template <typename Table>
-  Result<Reply> request(Table body, uint64_t timeout_ns) {
+  Result<Reply> request(Table body, uint64_t timeout_ns, bool reconnect = true) {
     const uint64_t id = next_id_.fetch_add(1);
-    return exchange(id, wire::encode_message(id, std::move(body)), timeout_ns);
+    return exchange(id, wire::encode_message(id, std::move(body)), timeout_ns,
+                    reconnect && options_.reconnect);
   }
   /// Gives a channel back without waiting for the answer.
   void close_channel(uint32_t channel);
@@ -81,7 +82,8 @@ class Session {
   Result<void> connect_now(uint64_t timeout_ns) POCKET_REQUIRES(mutex_);
   Result<void> connect_again(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   Result<void> greet(int socket, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
-  Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns);
+  Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns,
+                         bool reconnect);
   void await(Waiting& mine, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   /// Others may ask meanwhile.
   Result<ipc::Packet> receive(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);

@@ -346,7 +346,7 @@ void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
     if (model->idle_timer != 0) loop_.cancel(model->idle_timer);
     model->idle_timer = 0;
     const uint64_t now = monotonic_ns();
-    constexpr uint64_t kStableNs = 60 * kNanosecondsPerSecond;
+    constexpr uint64_t kStableNs = 10 * kNanosecondsPerSecond;
     model->crashes = now - model->ready_ns > kStableNs ? 1 : model->crashes + 1;
     model->not_before_ns = now + crash_delay_ns(model->crashes);
     model->restarts += 1;

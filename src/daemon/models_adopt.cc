@@ -95,13 +95,12 @@ void Models::describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& 
     const auto* description = reply.ok() ? reply->body.AsRunnerDescription() : nullptr;
     const bool adopted = description != nullptr && take_in(*adoption, *process, *description);
     if (adopted && description->more) {
-      const auto last_of = [process](const auto& list, auto member, uint32_t otherwise) {
-        (void)process;
-        return list.empty() ? otherwise : (*list.back()).*member;
+      const auto last_of = [](const auto& list, auto member) {
+        return list.empty() ? UINT32_MAX : (*list.back()).*member;
       };
       describe(adoption, *process,
-               last_of(description->models, &control::RunnerLoadedModelT::model, UINT32_MAX),
-               last_of(description->channels, &control::RunnerChannelT::channel, UINT32_MAX));
+               last_of(description->models, &control::RunnerLoadedModelT::model),
+               last_of(description->channels, &control::RunnerChannelT::channel));
       return;
     }
     adoption->waiting.erase(process);

@@ -114,6 +114,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::adopt(EventLoop& loop, uin
     return Error{POCKET_NOT_FOUND, fmt::format("runner number {} was not handed over", number)};
   }
   runner->pid_ = pid_of(runner->pidfd_);
+  runner->adopted_ = true;
   POCKET_RETURN_IF_ERROR(runner->start(std::move(control)));
   return runner;
 }
@@ -132,8 +133,7 @@ RunnerProcess::~RunnerProcess() {
   if (pidfd_.valid()) {
     loop_.forget(pidfd_.get());
     kill();
-    // One that was adopted is somebody else's child.
-    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+    if (pid_ > 0 && !adopted_) ::waitpid(pid_, nullptr, 0);
   }
   for (const char* what : {"control", "pid", "board"}) keeper_.drop(kept_name(number_, what));
 }
@@ -183,10 +183,8 @@ void RunnerProcess::kill() {
 
 void RunnerProcess::reap() {
   int status = 0;
-  const pid_t reaped = ::waitpid(pid_, &status, WNOHANG);
-  const bool adopted = reaped < 0 && errno == ECHILD;
-  if (reaped != pid_ && !adopted) return;
-  const std::string how = adopted ? "ended" : describe_exit(status);
+  if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  const std::string how = adopted_ ? "ended" : describe_exit(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
   loop_.forget(pidfd_.get());

@@ -79,6 +79,7 @@ class RunnerProcess {
   std::unordered_map<uint64_t, Reply> replies_;
   uint64_t next_id_;  // unlike those of an earlier pocketd
   bool shutting_down_ = false;
+  bool adopted_ = false;  // somebody else's child: how it ended is not known
   EventLoop::TimerId kill_timer_ = 0;
 };
 

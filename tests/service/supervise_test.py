@@ -245,6 +245,70 @@ class Unsupervised(ServiceTest):
         process.communicate(timeout=30)
         self.assertEqual(process.returncode, 0)
 
+    def test_systemd_keeps_what_runs(self):
+        """Played by this test: it stores what pocketd hands in and gives it to the next one."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{self.folder}/notify")
+            manager.settimeout(30)
+            self.environment.update(NOTIFY_SOCKET=f"{self.folder}/notify", POCKET_FDSTORE="1")
+            kept = {}
+            first = self.start(*self.arguments())
+            self.store_until_ready(manager, kept)
+            client = subprocess.Popen([CLIENT, "echo", "3", "kept", "hold"], env=self.environment,
+                                      stdout=subprocess.PIPE, text=True)
+            while client.stdout.readline() not in ("answered 3\n", ""):
+                pass
+            runners = self.runners()
+            self.store(manager, kept)
+            self.assertIn("listen", kept)
+            self.assertEqual(len([name for name in kept if name.startswith("runner-")
+                                  and name.endswith("-control")]), 1, kept)
+            first.kill()
+            first.communicate()
+            second = self.start_with(kept)
+            self.store_until_ready(manager, kept)
+            self.assertEqual(self.answering(), second.pid)
+            self.assertEqual(self.runners(), runners)
+            self.assertIsNone(client.poll())
+            client.terminate()
+            self.assertEqual(client.communicate(timeout=30)[0], "", "it noticed something")
+            self.assertEqual(client.returncode, 0)
+            second.terminate()
+            second.communicate(timeout=30)
+            self.assertEqual(second.returncode, 0)
+            for fd in kept.values():
+                os.close(fd)
+
+    @staticmethod
+    def store(manager, kept, text=b""):
+        """Takes in what was said so far, or until `text` is."""
+        while True:
+            try:
+                said, fds, _, _ = socket.recv_fds(manager, 1000, 8, 0 if text else socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            lines = dict(line.split("=", 1) for line in said.decode().splitlines())
+            if lines.get("FDSTOREREMOVE") == "1" and lines["FDNAME"] in kept:
+                os.close(kept.pop(lines["FDNAME"]))
+            for fd in fds:
+                kept[lines["FDNAME"]] = fd
+            if text and said == text:
+                return
+
+    def store_until_ready(self, manager, kept):
+        self.store(manager, kept, b"READY=1")
+
+    def start_with(self, kept):
+        """pocketd with these descriptors as 3, 4 ..., as systemd starts it."""
+        moves = ("import fcntl, os, sys\nhigh = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 200) for fd in "
+                 "sys.argv[1].split(',')]\nfor at, fd in enumerate(high): os.dup2(fd, 3 + at)\n"
+                 "os.closerange(200, 300)\nos.environ['LISTEN_PID'] = str(os.getpid())\n"
+                 "os.execv(sys.argv[2], sys.argv[2:])\n")
+        environment = dict(self.environment, LISTEN_FDS=str(len(kept)), LISTEN_FDNAMES=":".join(kept))
+        return subprocess.Popen([sys.executable, "-c", moves, ",".join(map(str, kept.values())), POCKET,
+                                 *self.arguments()], env=environment, text=True, pass_fds=kept.values(),
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
 
 @unittest.skipUnless(can_limit(), "this user may not make cgroups here")
 class Loans(ServiceTest):
