@@ -69,6 +69,8 @@ class Group {
 
   /// A group without a limit file (the root, or v2 with the controller off) is unlimited.
   Result<CpuLimit> cpu_limit();
+  /// v1: the quota alone, one read. v2 has it in one file with the period: use cpu_limit().
+  Result<int64_t> cpu_quota();
   /// One write; the period stays. INVALID_ARGUMENT: neither -1 nor at least 1,000.
   /// FAILED_PRECONDITION: v1 refuses, as a parent allows less or a child has more.
   Result<void> set_cpu_quota(int64_t quota_us);

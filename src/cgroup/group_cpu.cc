@@ -67,6 +67,11 @@ Result<CpuLimit> Group::cpu_limit() {
   return limit;
 }
 
+Result<int64_t> Group::cpu_quota() {
+  POCKET_RETURN_IF_ERROR(need(Controller::kCpu, "cpu_quota"));
+  return limit_.read_number(folder_);
+}
+
 Result<void> Group::write_cpu(GroupFile& file, const std::string& text) {
   int failed_with = 0;
   auto done = file.write(folder_, text, &failed_with);

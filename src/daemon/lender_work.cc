@@ -181,18 +181,17 @@ bool Lender::Work::look() {
     found = true;
   }
   for (const auto& [id, runner] : runners_) {
-    bool dirty = false;
-    for (uint32_t word = 0; word < wire::kBoardWords; ++word) {
-      auto& bits = runner->spec.board->header().dirty[word];
-      if (bits.load() == 0) continue;
-      for (uint64_t set = bits.exchange(0); set != 0; set &= set - 1) {
+    wire::BoardHeader& header = runner->spec.board->header();
+    if (header.dirty_words.load() == 0) continue;
+    for (uint64_t words = header.dirty_words.exchange(0); words != 0; words &= words - 1) {
+      const auto word = static_cast<uint32_t>(std::countr_zero(words));
+      for (uint64_t set = header.dirty[word].exchange(0); set != 0; set &= set - 1) {
         Client* client = runner->by_slot[word * 64 + static_cast<uint32_t>(std::countr_zero(set))];
         if (client != nullptr) handle(*client, now);
-        dirty = true;
       }
     }
-    if (dirty) settle(*runner);
-    found = found || dirty;
+    settle(*runner);
+    found = true;
   }
   if (retry_ns_ <= now) retry_ns_ = book_->retry_owed() > 0 ? now + kRetryNs : kForever;
   return found;
