@@ -211,6 +211,10 @@ void Lending::runner_started(RunnerProcess& runner) {
   spec.board = borrower.board;
   spec.cpu_group = borrower.cpu_group;
   spec.memory_group = borrower.memory_group;
+  if (!spec.cpu_group.empty()) {
+    const auto service = std::filesystem::path(spec.cpu_group).parent_path();
+    spec.cpu_groups_above = {service, service.parent_path()};
+  }
   spec.most_threads = usable_processors();
   // Before the runner looks at it, so that it never starts with too many threads.
   if (!spec.cpu_group.empty()) {
