@@ -168,7 +168,8 @@ class Chaos:
         for name, delay in MODELS.items():
             self.write(f"models/{name}/1/model.null", ECHO.format(delay=delay) + f"# {name}\n")
         budget = "cpus = 1.0\nmemory = 268435456\n" if self.limits else ""
-        self.write("pocketd.toml", f"[service]\ndrain_seconds = 2\n[budget]\ncgroup = '{self.cgroup}'\n{budget}"
+        self.write("pocketd.toml", f"[service]\ndrain_seconds = 2\n[budget]\ncgroup = '{self.cgroup}'\n"
+                                   f"ledger = '{self.folder}/ledger'\n{budget}"
                                    "[engines]\nconcurrency = 4\n")
         done = self.ask("service", "run", "-d", "--models", f"{self.outside}/models", "--config",
                         f"{self.outside}/pocketd.toml")
