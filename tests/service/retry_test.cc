@@ -27,7 +27,9 @@ class RetryTest : public ::testing::Test {
     service_.add_null_model("slow", pocket::testing::kSlowEcho);
     service_.add_null_model("hang", pocket::testing::kHang);
     pocket::testing::write_file(service_.models() + "/hang/model.toml", "warmup = false\n");
-    ASSERT_TRUE(service_.start()) << service_.log();
+    const std::string config = service_.folder() + "/pocketd.toml";
+    pocket::testing::write_file(config, "[service]\ndrain_seconds = 0.1\n");
+    ASSERT_TRUE(service_.start({"--config", config})) << service_.log();
   }
   ConnectOptions to_service() const { return ConnectOptions{.socket = service_.socket()}; }
   /// Kills the one runner while `call`, which was submitted, runs in it.
