@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 
 import coco_labels
+import reference
 import retinanet_resnet50
 import ssd_mobilenet_v2
 from tflite_weights import read_convolutions
@@ -21,6 +22,9 @@ PACKAGE = "@mediapipe/objectron@0.4.1675468480"
 PACKAGE_SHA256 = "fc3e37b326b05e8f596099c90b3e0931b05a56cd3160b9ac450b621794bac94c"
 ASSETS = "package/objectron_solution_packed_assets.data"
 DETECTOR = slice(184, 9987912)  # of the assets: their loader says where each file lies
+
+# What `make models` leaves.
+PICTURES = ["astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg"]
 
 IMAGE = """labels = 'labels.txt'
 
@@ -93,6 +97,14 @@ def main():
          seeded)
     write_entry(options.models, name, f"RetinaNet ResNet50, {seeded}",
                 "architecture of tensorflow/retinanet/resnet50_v1_fpn_640x640/1")
+
+    folder = os.path.join(options.data, "../pictures")
+    pictures = [os.path.join(folder, picture) for picture in PICTURES]
+    for name, anchors, side in (("ssdmobilenetv2_320x320", reference.ssd_anchors(), 300),
+                                ("ssdresnet50v1_640x640", reference.retinanet_anchors(), 640)):
+        reference.write(path_of(name), anchors, side, pictures,
+                        os.path.join(options.data, "detections", f"{name}.json"))
+    reference.enlarge(os.path.join(folder, "coffee.png"), os.path.join(options.data, "pictures"))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ left out has lower scores than everything kept.
 import numpy as np
 from coco_labels import SLOTS
 from detector_graph import DetectorGraph
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 SIDE = 640
 ANCHORS = 51150
@@ -125,7 +125,7 @@ def build(weights, path, description):
     # Seeded predictors: scaled so that boxes stay near their anchors and few classes answer.
     boxes = builder.predict(levels, "box", 24, 4, np.zeros(24, np.float32), 0.3)
     logits = builder.predict(levels, "class", 6 * SLOTS, SLOTS,
-                             np.full(6 * SLOTS, PRIOR, np.float32), 0.3)
+                             np.full(6 * SLOTS, PRIOR, np.float32), 0.4)
     for name, value in (("first", 1), ("last", SLOTS), ("classes_axis", 2), ("kept", KEPT)):
         graph.constant(name, np.asarray([value], np.int64), parameter=False)
     best = graph.add("ReduceMax", [graph.add("Slice", [logits, "first", "last", "classes_axis"])],
@@ -143,6 +143,5 @@ def build(weights, path, description):
 
 
 def _top(scores):
-    from onnx import helper
     return helper.make_node("TopK", [scores, "kept"], ["best_scores", "best_anchors"], name="top",
                             axis=1, largest=1, sorted=1)
