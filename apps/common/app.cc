@@ -90,7 +90,7 @@ void add_options(CLI::App& parser, Options& options) {
   }
 }
 
-/// Proportional and private resident bytes of this process.
+/// Proportional and private resident bytes of this process, and the most it ever had.
 json memory_of_process() {
   std::ifstream file("/proc/self/smaps_rollup");
   json memory = json::object();
@@ -108,6 +108,13 @@ json memory_of_process() {
     }
   }
   memory["private_bytes"] = private_bytes;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    unsigned long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "VmHWM: %llu kB", &kilobytes) == 1) {
+      memory["peak_rss_bytes"] = kilobytes * 1024;
+    }
+  }
   return memory;
 }
 
