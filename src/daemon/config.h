@@ -35,9 +35,9 @@ struct Config {
   uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
   // [budget]
-  double cpus = 0;                            // of each runner, in processors; 0: no limit
-  uint64_t memory = 0;                        // of each runner, in bytes; 0: no limit
-  std::string cgroup = "pocket";              // the runners' groups are made below it
+  double cpus = 0;                // of each runner, in processors; 0: no limit
+  uint64_t memory = 0;            // of each runner, in bytes; 0: no limit
+  std::string cgroup = "pocket";  // the runners' groups are made below it
   // Of clients that name none: docs/adr/0005-default-policy.md.
   std::string cpu_policy = "adaptive,ratio,0.9";
   std::string mem_policy = "adaptive,ratio,0.5";
