@@ -38,7 +38,9 @@ chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (
 
 test: models ## Build everything, then run every test
 	@tools/setup --tests
+	@tools/setup-tensorflow
 	@tools/make-test-models
+	@tools/make-app-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)

@@ -71,6 +71,13 @@ Result<void> upgrade_service(client::Session& session) {
   return ok_result();
 }
 
+Result<control::ReloadedT> reload(client::Session& session) {
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::ReloadT{}, kAnswerNs));
+  auto* reloaded = reply.message.body.AsReloaded();
+  if (reloaded == nullptr) return unexpected();
+  return std::move(*reloaded);
+}
+
 Result<void> stop_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::StopServiceT{}, kAnswerNs));
   return ok_result();

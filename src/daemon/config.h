@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "daemon/access_config.h"
 
 namespace pocket::daemon {
 
@@ -35,24 +36,28 @@ struct Config {
   uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
   // [budget]
-  double cpus = 0;                            // of each runner, in processors; 0: no limit
-  uint64_t memory = 0;                        // of each runner, in bytes; 0: no limit
-  std::string cgroup = "pocket";              // the runners' groups are made below it
-  std::string cpu_policy = "func,ratio,0.5";  // of clients that name none
-  std::string mem_policy = "func,ratio,0.5";
+  double cpus = 0;                // of each runner, in processors; 0: no limit
+  uint64_t memory = 0;            // of each runner, in bytes; 0: no limit
+  std::string cgroup = "pocket";  // the runners' groups are made below it
+  // Of clients that name none: docs/adr/0005-default-policy.md.
+  std::string cpu_policy = "adaptive,ratio,0.9";
+  std::string mem_policy = "adaptive,ratio,0.5";
   double linger_seconds = 0.005;  // `adaptive`: how long a client without calls keeps lending
   std::string ledger;             // empty: beside the socket
   // [models]
   double keep_alive_seconds = 300;
   double load_timeout_seconds = 120;
   std::vector<std::string> preload;
+  // [access], [[socket]], [tenant.NAME]
+  AccessConfig access;
 };
 
 /// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.
 Result<void> read_config_file(const std::string& path, Config& config);
 Result<void> parse_config(const std::string& text, const std::string& path, Config& config);
 
-/// Fills what is empty: socket, engine_dir, runner, threads, concurrency.
+/// Fills what is empty: socket, engine_dir, runner, threads, concurrency. INVALID_ARGUMENT when a
+/// socket is there twice, or a tenant is told by one that is not there.
 Result<void> complete_config(Config& config);
 
 }  // namespace pocket::daemon

@@ -16,7 +16,7 @@
 #include "daemon/lender.h"
 #include "daemon/runner_process.h"
 #include "daemon/survival.h"
-#include "ipc/control_socket.h"
+#include "ipc/peer.h"
 
 namespace pocket::daemon {
 

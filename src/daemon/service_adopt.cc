@@ -1,13 +1,10 @@
 // What an earlier pocketd left: its listening socket, its clients and their channels.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/service.h"
+#include "daemon/views.h"
 
 namespace pocket::daemon {
 namespace {
@@ -17,31 +14,9 @@ namespace control = wire::control;
 // The supervisor (and systemd, as after any failure) then starts the program that is installed now.
 constexpr int kReplaceMe = 75;
 
-/// Whether `socket` is bound to `path`, and the file is still there.
-bool listens_on(const UniqueFd& socket, const std::string& path) {
-  sockaddr_un address{};
-  socklen_t size = sizeof(address);
-  struct stat file {};
-  return socket.valid() &&
-         ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
-         path == address.sun_path && ::stat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
-}
-
 }  // namespace
 
 std::string session_name(uint64_t session) { return fmt::format("session-{}", session); }
-
-Result<void> Service::listen() {
-  UniqueFd left = survival_.keeper.take_left("listen");
-  if (listens_on(left, config_.socket)) {
-    listener_ = std::move(left);
-    return ok_result();
-  }
-  if (left.valid()) survival_.keeper.drop("listen");
-  POCKET_ASSIGN_OR_RETURN(listener_, ipc::listen_control(config_.socket, config_.socket_mode));
-  survival_.keeper.keep("listen", listener_.get());
-  return ok_result();
-}
 
 void Service::take_over(std::vector<Models::AdoptedChannel> channels) {
   if (stopping_) return;
@@ -55,11 +30,22 @@ void Service::take_over(std::vector<Models::AdoptedChannel> channels) {
     session->link->send(wire::encode_message(0, control::ServiceRestartedT{}));
   }
   survival_.keeper.drop_left();
-  auto watched = loop_.watch(listener_.get(), EPOLLIN, [this](uint32_t) { accept_clients(); });
-  if (!watched.ok()) {
-    failure_ = watched.error().message;
-    shut_down();
-    return;
+  taken_over_ = true;
+  for (auto& listener : listeners_) {
+    if (auto watched = watch(*listener); !watched.ok()) {
+      failure_ = watched.error().message;
+      shut_down();
+      return;
+    }
+  }
+  // The configuration may be another one than the runners know.
+  if (survival_.state.generation() > 1) {
+    for (const auto& tenant : tenants_.all()) {
+      control::RunnerTenantT told;
+      describe(*tenant, told);
+      models_.tell_runners(told);
+    }
+    for (auto& [id, session] : sessions_) review_channels(*session);
   }
   preload();
 }
@@ -68,15 +54,15 @@ void Service::adopt_session(const State::Saved& saved) {
   UniqueFd socket = survival_.keeper.take_left(session_name(saved.session));
   auto message = wire::decode_message(saved.hello);
   const auto* hello = message.ok() ? message->body.AsHello() : nullptr;
-  auto peer = socket.valid() ? ipc::peer_identity(socket.get(), /*just_connected=*/false)
+  auto peer = socket.valid() ? ipc::peer_identity(socket.get())
                              : Result<ipc::PeerIdentity>(Error{POCKET_NOT_FOUND, "it is gone"});
   if (hello == nullptr || !peer.ok()) {
     survival_.state.forget(saved.session);
     if (socket.valid()) survival_.keeper.drop(session_name(saved.session));
     return;
   }
-  Session* session = add_session(saved.session, std::move(socket), std::move(*peer));
-  if (session == nullptr || !accept_hello(*session, *hello).ok()) {
+  auto added = add_session(saved.session, socket, std::move(*peer));
+  if (!added.ok() || !accept_hello(**added, *hello).ok()) {
     survival_.state.forget(saved.session);
     survival_.keeper.drop(session_name(saved.session));
     sessions_.erase(saved.session);
@@ -85,7 +71,11 @@ void Service::adopt_session(const State::Saved& saved) {
 
 void Service::adopt_channel(Models::AdoptedChannel& adopted) {
   Session* session = find(adopted.what.session);
-  if (session == nullptr || adopted.model == nullptr || adopted.what.client_gone) {
+  auto share = session == nullptr
+                   ? Result<TenantShare>(Error{POCKET_NOT_FOUND, "its client is gone"})
+                   : TenantShare::of_channel(session->member);
+  if (!share.ok() || !share->add_bytes(adopted.what.bytes).ok() || adopted.model == nullptr ||
+      adopted.what.client_gone) {
     control::RunnerDetachT detach;
     detach.channel = adopted.what.channel;
     detach.tell = true;
@@ -99,6 +89,9 @@ void Service::adopt_channel(Models::AdoptedChannel& adopted) {
   channel->runner = adopted.runner;
   channel->regions = adopted.what.regions;
   channel->bytes = adopted.what.bytes;
+  channel->share = std::move(*share);
+  channel->model_name = adopted.model->source.name;
+  channel->model_version = adopted.model->source.version;
   session->bytes += channel->bytes;
   models_.use(*adopted.model, +1);
   lending_.attach_adopted(session->id, session->peer, session->name, session->policies,

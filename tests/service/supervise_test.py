@@ -268,7 +268,7 @@ class Unsupervised(ServiceTest):
                 pass
             runners = self.runners()
             self.store(manager, kept)
-            self.assertIn("listen", kept)
+            self.assertIn(f"listen-{self.socket}", kept)
             self.assertEqual(len([name for name in kept if name.startswith("runner-")
                                   and name.endswith("-control")]), 1, kept)
             first.kill()
