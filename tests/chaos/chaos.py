@@ -27,6 +27,7 @@ ECHO = ("mode = 'echo'\ndelay_us = {delay}\n[[inputs]]\nname = 'x'\ndtype = 'flo
         "[[outputs]]\nname = 'y'\ndtype = 'float32'\nshape = [-1]\n")
 MODELS = {"instant": 0, "quick": 300, "busy": 2000, "slow": 15000}
 TMPFS_BYTES = 24 << 20
+TENANTS = 5
 HANGS_S = 150  # without an answer; a call's own deadline is 120 s, and nobody is stopped for long
 
 
@@ -93,7 +94,8 @@ class Client:
         models = list(MODELS)
         self.process = subprocess.Popen(
             [*prefix, chaos.client, str(chaos.random.getrandbits(60)), self.heartbeat_path, *models],
-            env=chaos.environment, stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=die_with_parent)
+            env=dict(chaos.environment, POCKET_SOCKET=chaos.tenant_socket(number % TENANTS)),
+            stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=die_with_parent)
         self.seen = (0, time.monotonic())
 
     def counts(self):
@@ -167,16 +169,21 @@ class Chaos:
     def start_service(self):
         for name, delay in MODELS.items():
             self.write(f"models/{name}/1/model.null", ECHO.format(delay=delay) + f"# {name}\n")
+        tenants = "".join(f"[[socket]]\npath = '{self.tenant_socket(one)}'\ntenant = 't{one}'\n"
+                          f"[tenant.t{one}]\nmodels = '*'\n" for one in range(TENANTS))
         budget = "cpus = 1.0\nmemory = 268435456\n" if self.limits else ""
         self.write("pocketd.toml", f"[service]\ndrain_seconds = 2\n[budget]\ncgroup = '{self.cgroup}'\n"
                                    f"ledger = '{self.folder}/ledger'\n{budget}"
-                                   "[engines]\nconcurrency = 4\n")
+                                   "[engines]\nconcurrency = 4\n" + tenants)
         done = self.ask("service", "run", "-d", "--models", f"{self.outside}/models", "--config",
                         f"{self.outside}/pocketd.toml")
         if done.returncode != 0:
             raise Wrong(f"the service does not start: {done.stderr}")
         self.pocketd = int(done.stdout.split("process ")[1].split(")")[0])
         self.supervisor = int(read(f"/proc/{self.pocketd}/status").split("PPid:")[1].split()[0])
+
+    def tenant_socket(self, number):
+        return f"{self.folder}/t{number}/pocket.sock"
 
     def status(self):
         done = self.ask("service", "status", "--json")
@@ -381,9 +388,9 @@ class Chaos:
                                [account for account in leases["accounts"] if not account["conserved"]])
             self.check_nothing("loans", [account for account in leases["accounts"]
                                          if account["lent"] or account["borrowed"]])
-        # The listening socket, the state, the bell; of each runner its control socket, pidfd, board.
+        # The listening sockets, the state, the bell; of each runner its control socket, pidfd, board.
         runners = len(status["runners"])
-        wait_until(lambda: len(os.listdir(f"/proc/{self.supervisor}/fd")) <= 3 + 3 + 3 + 3 * runners,
+        wait_until(lambda: len(os.listdir(f"/proc/{self.supervisor}/fd")) <= 3 + 3 + 3 + TENANTS + 3 * runners,
                    "the supervisor to close what is not used")
         pid = status["pid"]
         kept = len(os.listdir(f"/proc/{pid}/fd"))
@@ -398,7 +405,7 @@ class Chaos:
         if done.returncode != 0:
             raise Wrong(f"service kill: {done.stderr}")
         wait_until(lambda: not any(is_running(one) for one in [self.supervisor, *below]), "the end of every process")
-        self.check_nothing("files beside the socket", [name for name in os.listdir(self.folder)
+        self.check_nothing("files beside the socket", [name for _, _, names in os.walk(self.folder) for name in names
                                                        if not name.startswith("pocketd")])
         wait_until(lambda: not self.groups(), "the end of every control group")
 
