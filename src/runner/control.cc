@@ -315,7 +315,6 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
   if (board_ != nullptr) return Error{POCKET_ALREADY_EXISTS, "this runner has a board"};
   POCKET_ASSIGN_OR_RETURN(board_, Board::map(fds[0], std::move(fds[1])));
   board_->watch_threads([this](uint32_t threads) { limit_threads(threads); });
-  workers_->take_in_while_busy();
   return ok_result();
 }
 
