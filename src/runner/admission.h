@@ -16,22 +16,39 @@ struct Refusal {
   std::string message;
 };
 
-/// What a tenant may do in this runner. 0: no limit.
-struct TenantLimits {
-  uint32_t max_in_flight = 0;  // calls that wait or run, of all its clients
-  double calls_per_second =
-      0;  // over time; a burst of a tenth of a second's calls may come at once
+/// What a tenant may do in this runner, and its place beside others. 0: no limit.
+struct TenantRules {
+  std::string name;
+  uint32_t weight = Flow::kUsualWeight;
+  uint32_t priority = 0;
+  uint32_t max_in_flight = 0;   // calls that wait or run, of all its clients
+  double calls_per_second = 0;  // over time; a tenth of a second's may come at once
+  double cpu_share = 0;         // processors' worth of processor time, over time; likewise
+};
+
+/// What flows in at a rate and may be saved for a tenth of a second. It may go below nothing.
+class Allowance {
+ public:
+  /// At `rate` a second, at least `least` at once.
+  void refill(uint64_t now_ns, double rate, double least);
+  void take(double amount) { left_ -= amount; }
+  double left() const { return left_; }
+
+ private:
+  double left_ = 0;
+  uint64_t filled_ns_ = 0;  // 0: never
 };
 
 /// A tenant: its flow and its limits. Guarded by the scheduler's lock.
 class Tenant {
  public:
-  Tenant(std::string name, std::shared_ptr<Flow> flow)
-      : name_(std::move(name)), flow_(std::move(flow)) {}
+  explicit Tenant(std::shared_ptr<Flow> flow) : flow_(std::move(flow)) {}
 
   const std::shared_ptr<Flow>& flow() const { return flow_; }
-  const std::string& name() const { return name_; }
-  void set_limits(const TenantLimits& limits) { limits_ = limits; }
+  const TenantRules& rules() const { return rules_; }
+  void set_rules(TenantRules rules);
+  /// Processor time that its calls used.
+  void used(double cpu_ns) { cpu_.take(cpu_ns); }
 
   /// Counts a call that comes at `now_ns`, or says when it may come again. `queued_in_all`: calls
   /// that wait in the runner; `client`: the flow of who makes it; `call_ns`: what a call takes.
@@ -39,11 +56,10 @@ class Tenant {
                                double call_ns);
 
  private:
-  const std::string name_;
   const std::shared_ptr<Flow> flow_;
-  TenantLimits limits_;
-  double tokens_ = 0;
-  uint64_t tokens_ns_ = 0;  // when they were counted; 0: never
+  TenantRules rules_;
+  Allowance calls_;
+  Allowance cpu_;  // in nanoseconds
 };
 
 /// More than this waits nowhere, except that each client may always have kAlwaysQueued waiting: a

@@ -22,7 +22,7 @@ class AdmissionTest : public testing::Test {
   const std::shared_ptr<Flow> flow_ = std::make_shared<Flow>(root_);
   const std::shared_ptr<Flow> client_ = std::make_shared<Flow>(flow_);
   Flow channel_{client_};
-  Tenant tenant_{"red", flow_};
+  Tenant tenant_{flow_};
 };
 
 TEST_F(AdmissionTest, NothingSaidIsNoLimit) {
@@ -31,7 +31,7 @@ TEST_F(AdmissionTest, NothingSaidIsNoLimit) {
 }
 
 TEST_F(AdmissionTest, CallsInFlightAreThoseThatWaitAndRun) {
-  tenant_.set_limits({2, 0});
+  tenant_.set_rules({"red", 100, 0, 2, 0, 0});
   push(2);
   channel_.serve(0);
   const auto refused = admit();
@@ -51,7 +51,7 @@ TEST_F(AdmissionTest, FullQueueRefusesThoseWhoFilledIt) {
 }
 
 TEST_F(AdmissionTest, CallsOfASecondComeInTime) {
-  tenant_.set_limits({0, 100});
+  tenant_.set_rules({"red", 100, 0, 0, 100, 0});
   int taken = 0;
   for (int call = 0; call < 50; ++call) taken += admit(kSecond) ? 0 : 1;
   EXPECT_EQ(taken, 10);  // a tenth of a second's
@@ -63,8 +63,20 @@ TEST_F(AdmissionTest, CallsOfASecondComeInTime) {
   EXPECT_TRUE(admit(kSecond + refused->retry_after_ns));
 }
 
+TEST_F(AdmissionTest, ProcessorTimeIsPaidBackBeforeTheNextCall) {
+  tenant_.set_rules({"red", 100, 0, 0, 0, 0.5});
+  EXPECT_FALSE(admit(kSecond));
+  tenant_.used(550 * kMs);  // 50 were saved: half a second is owed
+  const auto refused = admit(kSecond);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->retry_after_ns, kSecond);
+  EXPECT_NE(refused->message.find("cpu_share"), std::string::npos) << refused->message;
+  EXPECT_TRUE(admit(kSecond + kSecond / 2));
+  EXPECT_FALSE(admit(2 * kSecond));
+}
+
 TEST_F(AdmissionTest, NobodySavesUpCalls) {
-  tenant_.set_limits({0, 100});
+  tenant_.set_rules({"red", 100, 0, 0, 100, 0});
   int taken = 0;
   EXPECT_FALSE(admit(kSecond));
   for (int call = 0; call < 500; ++call) taken += admit(3600 * kSecond) ? 0 : 1;

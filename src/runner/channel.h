@@ -70,11 +70,7 @@ class Channel {
     uint32_t slot = wire::kNoBoardSlot;
     UniqueFd doorbell;
     UniqueFd notify;
-    // Whose it is, and what that tenant may do here (0: no limit).
-    std::string tenant;
-    uint32_t weight = Flow::kUsualWeight;
-    uint32_t max_in_flight = 0;
-    double calls_per_second = 0;
+    uint32_t tenant = 0;  // the number of whose it is
   };
   explicit Channel(Parts parts) : parts_(std::move(parts)) {}
 

@@ -62,13 +62,13 @@ class World {
  public:
   explicit World(uint32_t threads) : threads_(threads), scheduler_(world_clock) { now_ns = kMs; }
 
-  Client& add(const std::string& tenant, uint32_t weight, uint64_t call_ns, uint32_t in_flight,
+  Client& add(uint32_t tenant, uint32_t weight, uint64_t call_ns, uint32_t in_flight,
               std::shared_ptr<RunnerModel> model = nullptr, uint64_t session = 0) {
     Channel::Parts parts;
     parts.id = ++ids_;
     parts.session = session == 0 ? parts.id : session;
     parts.tenant = tenant;
-    parts.weight = weight;
+    scheduler_.set_rules(tenant, {std::to_string(tenant), weight, priority_, 0, 0, 0});
     parts.model = model == nullptr ? make_model() : std::move(model);
     auto client = std::make_unique<Client>();
     client->channel = std::make_shared<Channel>(std::move(parts));
@@ -145,6 +145,8 @@ class World {
     for (const auto& client : clients_) values.push_back(client->used_ns);
     return values;
   }
+  /// Of tenants that are added from here on.
+  void set_priority(uint32_t priority) { priority_ = priority; }
   size_t most_running() const { return most_running_; }
   Scheduler& scheduler() { return scheduler_; }
 
@@ -162,6 +164,7 @@ class World {
   const uint32_t threads_;
   Scheduler scheduler_;
   uint32_t ids_ = 0;
+  uint32_t priority_ = 0;
   std::vector<std::unique_ptr<Client>> clients_;
   std::map<uint32_t, Client*> by_channel_;
   std::vector<Running> running_;
@@ -170,19 +173,19 @@ class World {
 
 TEST(Fairness, EqualClientsGetEqualTimeWhateverTheirCallsTakeAndHoweverManyTheyHave) {
   World world(1);
-  world.add("", 100, 1 * kMs, 64);
-  world.add("", 100, 7 * kMs, 1);
-  world.add("", 100, 20 * kMs, 8);
-  world.add("", 100, 3 * kMs, 200);
+  world.add(0, 100, 1 * kMs, 64);
+  world.add(0, 100, 7 * kMs, 1);
+  world.add(0, 100, 20 * kMs, 8);
+  world.add(0, 100, 3 * kMs, 200);
   world.run(10'000 * kMs);
   EXPECT_GE(jain(world.used()), 0.99);
 }
 
 TEST(Fairness, WeightsAreHonoured) {
   World world(1);
-  world.add("one", 100, 4 * kMs, 16);
-  world.add("two", 200, 5 * kMs, 16);
-  world.add("four", 400, 3 * kMs, 16);
+  world.add(1, 100, 4 * kMs, 16);
+  world.add(2, 200, 5 * kMs, 16);
+  world.add(4, 400, 3 * kMs, 16);
   world.run(20'000 * kMs);
   const auto used = world.used();
   EXPECT_NEAR(used[1] / used[0], 2, 0.05);
@@ -191,8 +194,8 @@ TEST(Fairness, WeightsAreHonoured) {
 
 TEST(Fairness, TenantsComeBeforeTheirClients) {
   World world(2);
-  for (int client = 0; client < 9; ++client) world.add("many", 100, 2 * kMs, 4);
-  world.add("single", 100, 2 * kMs, 4);
+  for (int client = 0; client < 9; ++client) world.add(1, 100, 2 * kMs, 4);
+  world.add(2, 100, 2 * kMs, 4);
   world.run(10'000 * kMs);
   const auto used = world.used();
   double many = 0;
@@ -203,8 +206,8 @@ TEST(Fairness, TenantsComeBeforeTheirClients) {
 
 TEST(Fairness, SeveralChannelsOfOneClientAreOneClient) {
   World world(1);
-  for (int channel = 0; channel < 5; ++channel) world.add("", 100, kMs, 8, nullptr, /*session=*/77);
-  world.add("", 100, kMs, 8);
+  for (int channel = 0; channel < 5; ++channel) world.add(0, 100, kMs, 8, nullptr, /*session=*/77);
+  world.add(0, 100, kMs, 8);
   world.run(5'000 * kMs);
   const auto used = world.used();
   double many = 0;
@@ -214,9 +217,9 @@ TEST(Fairness, SeveralChannelsOfOneClientAreOneClient) {
 
 TEST(Fairness, NobodySavesUpTurnsWhileAway) {
   World world(1);
-  Client& steady = world.add("", 100, 2 * kMs, 4);
+  Client& steady = world.add(0, 100, 2 * kMs, 4);
   world.run(10'000 * kMs);
-  Client& late = world.add("", 100, 2 * kMs, 4);
+  Client& late = world.add(0, 100, 2 * kMs, 4);
   world.forget_past();
   world.run(1'000 * kMs);
   EXPECT_NEAR(late.used_ns / steady.used_ns, 1, 0.05);
@@ -227,8 +230,8 @@ TEST(Fairness, CheapCallsOfAHeavyModelAreChargedWhatTheyTake) {
   // beforehand is right for neither, and is corrected.
   World world(1);
   const auto model = World::make_model();
-  world.add("", 100, 10 * kMs, 8, model);
-  world.add("", 100, 1 * kMs, 8, model);
+  world.add(0, 100, 10 * kMs, 8, model);
+  world.add(0, 100, 1 * kMs, 8, model);
   world.run(10'000 * kMs);
   EXPECT_GE(jain(world.used()), 0.99);
 }
@@ -237,8 +240,8 @@ TEST(Fairness, FloodDelaysALoneCallByNoMoreThanOneCall) {
   for (const uint32_t threads : {1U, 2U, 4U}) {
     World world(threads);
     const auto model = World::make_model(threads);
-    world.add("", 100, 5 * kMs, 64, model);
-    Client& victim = world.add("", 100, 5 * kMs, 1, model);
+    world.add(0, 100, 5 * kMs, 64, model);
+    Client& victim = world.add(0, 100, 5 * kMs, 1, model);
     world.run(5'000 * kMs);
     EXPECT_GT(victim.served, 100U);
     EXPECT_LE(victim.longest_wait_ns, 5 * kMs) << threads;
@@ -249,8 +252,8 @@ TEST(Fairness, LongModelDoesNotBlockAShortOne) {
   for (const uint32_t threads : {1U, 2U}) {
     World world(threads);
     const auto longer = World::make_model(threads);
-    Client& slow = world.add("", 100, 1'000 * kMs, 8, longer);
-    Client& quick = world.add("", 100, 1 * kMs, 1);
+    Client& slow = world.add(0, 100, 1'000 * kMs, 8, longer);
+    Client& quick = world.add(0, 100, 1 * kMs, 1);
     world.run(20'000 * kMs);
     // The long ones are known by now.
     quick.longest_wait_ns = 0;
@@ -261,10 +264,22 @@ TEST(Fairness, LongModelDoesNotBlockAShortOne) {
   }
 }
 
+TEST(Fairness, HigherPriorityComesFirst) {
+  World world(1);
+  world.add(1, 100, 2 * kMs, 4);
+  world.set_priority(5);
+  Client& urgent = world.add(2, 1, 2 * kMs, 2);
+  world.run(100 * kMs);
+  world.forget_past();
+  world.run(1'000 * kMs);
+  EXPECT_EQ(world.used()[0], 0);
+  EXPECT_GE(urgent.used_ns, 990 * kMs);
+}
+
 TEST(Fairness, HungModelHoldsUpNobodyElse) {
   World world(1);
-  Client& hung = world.add("", 100, 1'000'000 * kMs, 4);
-  Client& other = world.add("", 100, 2 * kMs, 4);
+  Client& hung = world.add(0, 100, 1'000'000 * kMs, 4);
+  Client& other = world.add(0, 100, 2 * kMs, 4);
   world.run(1'000 * kMs);
   EXPECT_EQ(hung.served, 0U);
   EXPECT_GT(other.served, 400U);
@@ -285,20 +300,20 @@ TEST(Fairness, AnyMixOfClientsIsServedByWeight) {
       // Enough in flight that each could use all there is.
       const uint32_t clients = pick(1, 3);
       for (uint32_t client = 0; client < clients; ++client) {
-        world.add(std::to_string(tenant), static_cast<uint32_t>(weights.back()), pick(1, 9) * kMs,
+        world.add(tenant, static_cast<uint32_t>(weights.back()), pick(1, 9) * kMs,
                   pick(threads + 1, 40), World::make_model(threads));
       }
     }
     world.run(500 * kMs);
     world.forget_past();
     world.run(20'000 * kMs);
-    std::map<std::string, double> by_tenant;
-    world.scheduler().look_at_clients([&](const std::string& tenant, uint64_t, const Flow& flow) {
+    std::map<uint32_t, double> by_tenant;
+    world.scheduler().look_at_clients([&](uint32_t tenant, uint64_t, const Flow& flow) {
       by_tenant[tenant] += static_cast<double>(flow.stats.cpu_ns);
     });
     std::vector<double> shares;
     for (uint32_t tenant = 0; tenant < tenants; ++tenant) {
-      shares.push_back(by_tenant[std::to_string(tenant)] / weights[tenant]);
+      shares.push_back(by_tenant[tenant] / weights[tenant]);
     }
     EXPECT_GE(jain(shares), 0.99) << "round " << round << " threads " << threads;
     EXPECT_LE(world.most_running(), threads + 1);

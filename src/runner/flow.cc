@@ -14,8 +14,10 @@ Flow::~Flow() = default;
 void Flow::enter() {
   auto& line = parent_->waiting_;
   const auto place =
-      std::upper_bound(line.begin(), line.end(), start_,
-                       [](double start, const Flow* f) { return start < f->start_; });
+      std::upper_bound(line.begin(), line.end(), this, [](const Flow* one, const Flow* other) {
+        return one->priority_ != other->priority_ ? one->priority_ > other->priority_
+                                                  : one->start_ < other->start_;
+      });
   line.insert(place, this);
   waits_ = true;
 }
@@ -24,6 +26,15 @@ void Flow::leave() {
   auto& line = parent_->waiting_;
   line.erase(std::find(line.begin(), line.end(), this));
   waits_ = false;
+}
+
+void Flow::set_place(uint32_t weight, uint32_t priority) {
+  weight_ = std::max<uint32_t>(weight, 1);
+  if (priority == priority_) return;
+  const bool waits = waits_;
+  if (waits) leave();
+  priority_ = priority;
+  if (waits) enter();
 }
 
 void Flow::move() {
@@ -97,6 +108,7 @@ bool Flow::is_behind(const Flow& other, double extra_ns) const {
     mine = mine->parent();
     its = its->parent();
   }
+  if (mine->priority_ != its->priority_) return mine->priority_ > its->priority_;
   return mine->finish_ <= its->finish_ + extra_ns * kUsualWeight / its->weight_;
 }
 

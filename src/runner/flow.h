@@ -57,8 +57,9 @@ class Flow {
   /// part. `extra_ns`: what the other used beyond what it was charged so far.
   bool is_behind(const Flow& other, double extra_ns) const;
 
-  /// Another share for what it uses from now on.
-  void set_weight(uint32_t weight) { weight_ = weight == 0 ? 1 : weight; }
+  /// Another share for what it uses from now on. Whoever has the higher priority comes first,
+  /// whatever it used.
+  void set_place(uint32_t weight, uint32_t priority);
   uint32_t weight() const { return weight_; }
 
   Flow* parent() const { return parent_.get(); }
@@ -80,6 +81,7 @@ class Flow {
 
   const std::shared_ptr<Flow> parent_;
   uint32_t weight_;
+  uint32_t priority_ = 0;
   // Virtual time: processor time over weight.
   double start_ = 0;   // of the next call: the later of the next two; valid while it waits
   double came_ = 0;    // the parent's clock when it began to wait

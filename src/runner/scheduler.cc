@@ -8,8 +8,6 @@ namespace pocket::runner {
 namespace {
 
 constexpr size_t kMostSpareCalls = 64;
-// Beyond so many, those that nobody is connected for are forgotten.
-constexpr size_t kMostTenants = 1024;
 // A call may start beyond the limit when one that runs takes so many times longer.
 constexpr uint64_t kMuchLonger = 4;
 
@@ -29,25 +27,25 @@ Scheduler::Scheduler(uint64_t (*now)())
   running_.reserve(64);
 }
 
+std::shared_ptr<Tenant> Scheduler::tenant(uint32_t number) {
+  auto& tenant = tenants_[number];
+  if (tenant == nullptr) tenant = std::make_shared<Tenant>(std::make_shared<Flow>(root_));
+  return tenant;
+}
+
+void Scheduler::set_rules(uint32_t number, TenantRules rules) {
+  MutexLock lock(mutex_);
+  tenant(number)->set_rules(std::move(rules));
+}
+
 void Scheduler::add(Channel& channel) {
   const Channel::Parts& parts = channel.parts();
   MutexLock lock(mutex_);
-  std::shared_ptr<Tenant> tenant = tenants_[parts.tenant];
-  if (tenant == nullptr) {
-    tenant = std::make_shared<Tenant>(parts.tenant, std::make_shared<Flow>(root_, parts.weight));
-    tenants_[parts.tenant] = tenant;
-  }
-  // What the newest channel says holds: the configuration may have changed.
-  tenant->flow()->set_weight(parts.weight);
-  tenant->set_limits({parts.max_in_flight, parts.calls_per_second});
-  if (tenants_.size() > kMostTenants) {
-    std::erase_if(tenants_, [](const auto& entry) { return entry.second.use_count() == 1; });
-  }
+  channel.tenant = tenant(parts.tenant);
   std::erase_if(clients_, [](const auto& entry) { return entry.second.expired(); });
   auto& entry = clients_[{parts.tenant, parts.session}];
   auto client = entry.lock();
-  if (client == nullptr) entry = client = std::make_shared<Flow>(tenant->flow());
-  channel.tenant = tenant;
+  if (client == nullptr) entry = client = std::make_shared<Flow>(channel.tenant->flow());
   channel.flow = std::make_shared<Flow>(std::move(client));
 }
 
@@ -189,6 +187,7 @@ bool Scheduler::ended(const Call& call, const Usage& usage, uint32_t threads) {
   running_.erase(std::find(running_.begin(), running_.end(), &call));
   if (call.slipped_in) slipped_in_ -= 1;
   call.channel->flow->ended(static_cast<double>(usage.cpu_ns) - call.charged_ns);
+  call.channel->tenant->used(static_cast<double>(usage.cpu_ns));
   if (usage.compute_ns > 0) {
     turns.cpu_ns.add(usage.cpu_ns);
     turns.compute_ns.add(usage.compute_ns);

@@ -35,6 +35,8 @@ class Scheduler {
 
   /// Gives a channel its place, which it keeps; before its first call.
   void add(Channel& channel);
+  /// What a tenant may from now on; one that is not known is made.
+  void set_rules(uint32_t tenant, TenantRules rules);
 
   enum class Taken {
     kStarts,   // the caller runs it now and gives it to ended()
@@ -67,8 +69,13 @@ class Scheduler {
   /// Queued calls; without the lock, so a hint to who did not queue or pop them.
   size_t size() const { return size_.load(); }
 
-  /// The flows of all clients that have channels, by tenant and session, and of a model's calls:
-  /// `look` is called with the lock held.
+  /// The flows of tenants and of all clients that have channels, and a model's calls: `look` is
+  /// called with the lock held.
+  template <typename Look>
+  void look_at_tenants(Look&& look) const {
+    MutexLock lock(mutex_);
+    for (const auto& [number, tenant] : tenants_) look(number, *tenant);
+  }
   template <typename Look>
   void look_at_clients(Look&& look) const {
     MutexLock lock(mutex_);
@@ -87,6 +94,7 @@ class Scheduler {
   void recycle(std::unique_ptr<Call> call);
 
  private:
+  std::shared_ptr<Tenant> tenant(uint32_t number) POCKET_REQUIRES(mutex_);
   ModelTurns& turns_of(const Call& call) const POCKET_REQUIRES(mutex_);
   bool may_start(const Call& call, uint32_t threads) const POCKET_REQUIRES(mutex_);
   bool may_slip_in(const Call& call) const POCKET_REQUIRES(mutex_);
@@ -98,10 +106,9 @@ class Scheduler {
   uint64_t (*const now_)();
   mutable Mutex mutex_;
   const std::shared_ptr<Flow> root_;
-  std::map<std::string, std::shared_ptr<Tenant>> tenants_ POCKET_GUARDED_BY(mutex_);
+  std::map<uint32_t, std::shared_ptr<Tenant>> tenants_ POCKET_GUARDED_BY(mutex_);
   // By tenant and session. A client is its channels' and their calls'.
-  std::map<std::pair<std::string, uint64_t>, std::weak_ptr<Flow>> clients_
-      POCKET_GUARDED_BY(mutex_);
+  std::map<std::pair<uint32_t, uint64_t>, std::weak_ptr<Flow>> clients_ POCKET_GUARDED_BY(mutex_);
   std::atomic<size_t> size_{0};  // written under mutex_
   std::vector<Call*> running_ POCKET_GUARDED_BY(mutex_);
   uint32_t slipped_in_ POCKET_GUARDED_BY(mutex_) = 0;      // of running_

@@ -37,7 +37,7 @@ class Workers {
   std::shared_ptr<Channel> remove(uint32_t channel);
   std::shared_ptr<Channel> find(uint32_t channel) const;
   std::vector<std::shared_ptr<Channel>> all() const;
-  const Scheduler& scheduler() const { return scheduler_; }
+  Scheduler& scheduler() { return scheduler_; }
 
   /// Lets running calls end, answers queued ones with `reason`, and ends the threads.
   void shut_down(const Error& reason = {POCKET_CANCELLED, "the service is shutting down"});
