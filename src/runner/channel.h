@@ -127,7 +127,7 @@ class Channel {
     return reinterpret_cast<wire::ResponseHeader*>(responses_[0].data());
   }
   uint32_t write_table(const wire::Submission& submission, const Outcome& outcome);
-  void publish(const wire::Submission& submission, const Outcome& outcome);
+  void publish(const wire::Submission& submission, const Outcome& outcome, const Board::Lent& lent);
   bool lends() const { return parts_.board != nullptr && parts_.slot != wire::kNoBoardSlot; }
 
   const Parts parts_;
