@@ -22,7 +22,7 @@ std::string busy_model(int busy_us) {
          "[[outputs]]\nname = 'y'\ndtype = 'float32'\nshape = [1]\n";
 }
 
-/// Keeps 64 calls with large inputs in flight until it is destroyed.
+/// Keeps 64 calls in flight until it is destroyed.
 class Flood {
  public:
   Flood(const ConnectOptions& options, const std::string& name)
@@ -32,7 +32,7 @@ class Flood {
           std::vector<std::unique_ptr<Call>> calls;
           for (int index = 0; index < 64; ++index) {
             calls.push_back(std::make_unique<Call>(model));
-            std::ranges::fill(calls.back()->input<float>(0, {250'000}), 1.0F);
+            std::ranges::fill(calls.back()->input<float>(0, {5000}), 1.0F);
             calls.back()->submit();
           }
           while (!stop.stop_requested()) {
