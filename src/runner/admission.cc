@@ -40,8 +40,8 @@ std::optional<Refusal> Tenant::admit(uint64_t now_ns, size_t queued_in_all, cons
   const uint32_t in_flight = flow_->waiting_calls() + flow_->running_calls();
   if (rules_.max_in_flight > 0 && in_flight >= rules_.max_in_flight) {
     return refusal(call_ns, fmt::format("{} calls of tenant '{}' are in flight, its limit "
-                                        "(max_in_flight)",
-                                        in_flight, rules_.name));
+                                        "(tenant.{}.in_flight)",
+                                        in_flight, rules_.name, rules_.name));
   }
   if (queued_in_all >= kMostQueued && client.waiting_calls() >= kAlwaysQueued) {
     return refusal(call_ns * client.waiting_calls(),
@@ -52,16 +52,17 @@ std::optional<Refusal> Tenant::admit(uint64_t now_ns, size_t queued_in_all, cons
     cpu_.refill(now_ns, rules_.cpu_share * 1e9, 0);
     if (cpu_.left() < 0) {
       return refusal(-cpu_.left() / rules_.cpu_share,
-                     fmt::format("tenant '{}' used its {:g} processors (cpu_share)", rules_.name,
-                                 rules_.cpu_share));
+                     fmt::format("tenant '{}' used its {:g} processors (tenant.{}.cpu_share)",
+                                 rules_.name, rules_.cpu_share, rules_.name));
     }
   }
   if (rules_.calls_per_second > 0) {
     calls_.refill(now_ns, rules_.calls_per_second, 1);
     if (calls_.left() < 1) {
-      return refusal((1 - calls_.left()) * 1e9 / rules_.calls_per_second,
-                     fmt::format("tenant '{}' made its {:g} calls of a second (calls_per_second)",
-                                 rules_.name, rules_.calls_per_second));
+      return refusal(
+          (1 - calls_.left()) * 1e9 / rules_.calls_per_second,
+          fmt::format("tenant '{}' made its {:g} calls of a second (tenant.{}.calls_per_second)",
+                      rules_.name, rules_.calls_per_second, rules_.name));
     }
     calls_.take(1);
   }

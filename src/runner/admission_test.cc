@@ -37,7 +37,7 @@ TEST_F(AdmissionTest, CallsInFlightAreThoseThatWaitAndRun) {
   const auto refused = admit();
   ASSERT_TRUE(refused);
   EXPECT_GE(refused->retry_after_ns, 5'000'000U);
-  EXPECT_NE(refused->message.find("max_in_flight"), std::string::npos) << refused->message;
+  EXPECT_NE(refused->message.find("tenant.red.in_flight"), std::string::npos) << refused->message;
   EXPECT_NE(refused->message.find("try again in 5 ms"), std::string::npos) << refused->message;
   channel_.ended(0);
   EXPECT_FALSE(admit());
@@ -70,7 +70,7 @@ TEST_F(AdmissionTest, ProcessorTimeIsPaidBackBeforeTheNextCall) {
   const auto refused = admit(kSecond);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->retry_after_ns, kSecond);
-  EXPECT_NE(refused->message.find("cpu_share"), std::string::npos) << refused->message;
+  EXPECT_NE(refused->message.find("tenant.red.cpu_share"), std::string::npos) << refused->message;
   EXPECT_TRUE(admit(kSecond + kSecond / 2));
   EXPECT_FALSE(admit(2 * kSecond));
 }
