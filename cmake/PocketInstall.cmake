@@ -9,7 +9,8 @@ install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
-                resnet50-monolithic facedetect-monolithic
+                resnet50-monolithic facedetect-monolithic smallbert talkingheads smallbert-monolithic
+                talkingheads-monolithic
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(engine null openvino onnxruntime)
   if(TARGET pocket-engine-${engine})

@@ -40,6 +40,8 @@ ROOMS = {
                "pocket/engine.h", "pocket/pocket.h", "pocket/pocket.hpp"},
     "apps/mobilenetv2": {"apps/classify"},
     "apps/resnet50": {"apps/classify"},
+    "apps/smallbert": {"apps/text"},
+    "apps/talkingheads": {"apps/text"},
 }
 
 FOLDERS = ("src", "engines", "apps")

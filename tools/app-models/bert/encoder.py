@@ -32,7 +32,7 @@ class Sizes:
 
 
 class Encoder(Graph):
-    """weights(name, shape) gives each array; names are those of docs/apps.md."""
+    """weights(name, shape) gives each array; its names: embeddings.word, layer0.attention.query.kernel ..."""
 
     def __init__(self, name, sizes, weights):
         super().__init__(name)
@@ -45,9 +45,9 @@ class Encoder(Graph):
         return self.constant(name, values.astype(np.float32))
 
     def number(self, value, dtype=np.float32):
-        """A constant that is no parameter."""
-        array = np.asarray(value, dtype)
-        name = f"constant_{array.dtype}_{'_'.join(map(str, array.ravel()))}_{array.ndim}"
+        """A constant vector that is no parameter."""
+        array = np.asarray(value, dtype).reshape(-1)
+        name = f"constant_{array.dtype}_{'_'.join(map(str, array))}"
         if not any(weight.name == name for weight in self.weights):
             self.constant(name, array, parameter=False)
         return name
@@ -150,7 +150,7 @@ class Encoder(Graph):
 
     def pooled(self, x):
         """The first token's vector through a dense layer with tanh: [batch, hidden]."""
-        first = self.add("Gather", [x, self.number(0, np.int64)], axis=1)
+        first = self.add("Squeeze", [self.add("Gather", [x, self.ints(0)], axis=1), self.ints(1)])
         return self.add("Tanh", [self.dense(first, "pooler", self.sizes.hidden, self.sizes.hidden)])
 
     def write(self, path, tensor, output, width, description):
