@@ -12,7 +12,7 @@ install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mob
                 resnet50-monolithic facedetect-monolithic smallbert talkingheads smallbert-monolithic
                 talkingheads-monolithic
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(engine null openvino onnxruntime)
+foreach(engine null openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
     install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)
   endif()
