@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "common/load.h"
 #include "common/memory.h"
+#include "picture/rows.h"
 #include "pocket/dtype.h"
 
 namespace pocket::apps {
@@ -81,17 +82,22 @@ T checked(Result<T> result) {
   return std::move(result).value();
 }
 
+template <typename T>
+picture::Placement fill(const AppDescription& app, const Job& job, const picture::ImageSpec& spec,
+                        T* target) {
+  return app.row_by_row ? checked(picture::fill_from_file(job.file, spec, job.input, target))
+                        : picture::fill(job.picture, spec, job.input, target);
+}
+
 /// Writes the picture into the model's input as the model's entry wants it.
-void preprocess(Inference& inference, Job& job) {
+void preprocess(const AppDescription& app, Inference& inference, Job& job) {
   const auto spec = checked(picture::ImageSpec::from_metadata(
       [&](const std::string& key) { return inference.metadata(key); }));
   job.input = checked(picture::picture_size(spec, inference.input_shape()));
   if (inference.input_dtype() == POCKET_FLOAT32) {
-    job.placement =
-        picture::fill(job.picture, spec, job.input, static_cast<float*>(inference.input()));
+    job.placement = fill(app, job, spec, static_cast<float*>(inference.input()));
   } else if (inference.input_dtype() == POCKET_UINT8) {
-    job.placement =
-        picture::fill(job.picture, spec, job.input, static_cast<uint8_t*>(inference.input()));
+    job.placement = fill(app, job, spec, static_cast<uint8_t*>(inference.input()));
   } else {
     throw std::runtime_error(std::string("a picture cannot be made ") +
                              pocket_dtype_name(inference.input_dtype()));
@@ -109,9 +115,10 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   json timing;
   uint64_t step_ns = monotonic_ns();
   Job job;
+  job.file = options.input;
   if (app.read) {
     app.read(options.input);
-  } else {
+  } else if (!app.row_by_row) {
     job.picture = checked(picture::read_picture(options.input));
   }
   timing["decode_ms"] = ms_since(step_ns);
@@ -122,7 +129,7 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   if (app.prepare) {
     app.prepare(*inference);
   } else {
-    preprocess(*inference, job);
+    preprocess(app, *inference, job);
   }
   timing["preprocess_ms"] = ms_since(step_ns);
   ::malloc_trim(0);  // what decoding needed goes back to the system

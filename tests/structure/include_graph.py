@@ -42,6 +42,8 @@ ROOMS = {
     "apps/resnet50": {"apps/classify"},
     "apps/smallbert": {"apps/text"},
     "apps/talkingheads": {"apps/text"},
+    "apps/ssdmobilenetv2_320x320": {"apps/detect"},
+    "apps/ssdresnet50v1_640x640": {"apps/detect"},
 }
 
 FOLDERS = ("src", "engines", "apps")
