@@ -6,18 +6,18 @@ talking-heads attention and a gated GELU layer of 4 H inside, as its page on Ten
 """
 import numpy as np
 
-from encoder import Encoder, Sizes
+from encoder import Encoder
 from names import place
+from sizes import MODELS
 
-SMALL = Sizes(layers=4, hidden=512, heads=8, inside=2048, tanh_gelu=True)
+SMALL = MODELS["small_bert_l4_h512_a8"]
 SMALL_PARAMETERS = 28763648  # of the encoder with its pooler
 SMALL_SEED = 1908
 # The encoder's published weights; the paper trained the dense unit itself and did not publish it.
 SMALL_URL = ("https://huggingface.co/google/bert_uncased_L-4_H-512_A-8/resolve/main/"
              "model.safetensors")
 
-TALKING = Sizes(layers=12, hidden=768, heads=12, inside=3072, talking=True, gated=True,
-                tanh_gelu=True)
+TALKING = MODELS["talkheads_ggelu_bert_en_base"]
 # BERT base's 109,482,240, and in each layer the gate's kernel and bias and two maps over the heads.
 TALKING_PARAMETERS = 109482240 + 12 * (768 * 3072 + 3072 + 2 * 12 * 12)
 TALKING_SEED = 2003

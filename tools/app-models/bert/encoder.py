@@ -4,8 +4,6 @@ Architecture: arXiv:1810.04805. Dense kernels are [in, out]. Variants that one o
 projections over the heads before and after the softmax (talking heads, arXiv:2003.02436), a gated
 feed-forward layer (arXiv:2002.05202).
 """
-import dataclasses
-
 import numpy as np
 from onnx import TensorProto, helper
 import onnx
@@ -15,20 +13,6 @@ from onnx_graph import Graph, IR_VERSION, OPSET
 EPSILON = 1e-12
 MASKED = -1e9  # added to the logits of padding
 INPUTS = ["input_word_ids", "input_mask", "input_type_ids"]
-
-
-@dataclasses.dataclass
-class Sizes:
-    layers: int
-    hidden: int
-    heads: int
-    inside: int  # of the feed-forward layer
-    vocabulary: int = 30522
-    positions: int = 512
-    types: int = 2
-    talking: bool = False
-    gated: bool = False
-    tanh_gelu: bool = False  # the approximation that Google's models were trained with
 
 
 class Encoder(Graph):

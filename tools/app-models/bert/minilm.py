@@ -1,8 +1,9 @@
 """all-MiniLM-L6-v2 with its published weights: texts become vectors whose angle tells their likeness."""
-from encoder import Encoder, Sizes
+from encoder import Encoder
 from names import place
+from sizes import MODELS
 
-SIZES = Sizes(layers=6, hidden=384, heads=12, inside=1536)
+SIZES = MODELS["all_minilm_l6_v2"]
 PARAMETERS = 22713216  # published, of the whole BERT model
 POOLER = 384 * 384 + 384  # of which the embedding does not use these
 

@@ -2,10 +2,13 @@
 NumPy for the network, each written from the papers and independent of encoder.py and apps/text.
 """
 import json
+import math
 import os
 
 import numpy as np
 import tokenizers
+
+erf = np.vectorize(math.erf, otypes=[np.float32])
 
 
 class Network:
@@ -80,17 +83,6 @@ class Network:
     def score(self, ids):
         pooled = np.tanh(self.dense(self.encode(ids)[0], "pooler", self.sizes.hidden))
         return float(1 / (1 + np.exp(-self.dense(pooled, "classifier", 1)[0])))
-
-
-def erf(x):
-    """Abramowitz and Stegun 7.1.26 is too coarse: the series of the integral, in float64."""
-    x = np.asarray(x, np.float64)
-    near = np.clip(x, -4, 4)
-    term, total = near.copy(), near.copy()
-    for n in range(1, 80):
-        term = term * (-near * near) / n
-        total += term / (2 * n + 1)
-    return np.where(np.abs(x) > 4, np.sign(x), total * 2 / np.sqrt(np.pi)).astype(np.float32)
 
 
 def lines_of(path):
