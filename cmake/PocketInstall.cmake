@@ -9,7 +9,9 @@ install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
-                resnet50-monolithic facedetect-monolithic
+                resnet50-monolithic facedetect-monolithic ssdmobilenetv2_320x320
+                ssdmobilenetv2_320x320-monolithic ssdresnet50v1_640x640
+                ssdresnet50v1_640x640-monolithic
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(engine null openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
