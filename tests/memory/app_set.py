@@ -31,6 +31,7 @@ LEAST_APPS = 3
 FURTHER_CLIENT = 3_000_000
 GIVEN_BACK = 0.95
 SECONDS = 120
+ATTEMPTS = 10
 
 
 class Failure(Exception):
@@ -124,9 +125,18 @@ class Set:
         return [program, "--socket", self.service.socket]
 
     def add_client(self, app):
-        client = App(self.command(app, False))
-        self.clients.append((app, client))
-        client.wait_ready()
+        # On a busy machine loading a large model takes longer than a client waits: it asks again.
+        for attempt in range(ATTEMPTS):
+            client = App(self.command(app, False))
+            self.clients.append((app, client))
+            try:
+                client.wait_ready()
+                return
+            except Failure as failure:
+                self.clients.remove((app, client))
+                stop(client.process, SECONDS)
+                if "try again later" not in str(failure) or attempt + 1 == ATTEMPTS:
+                    raise
 
     def one_more(self, app):
         before = self.total()
