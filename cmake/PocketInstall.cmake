@@ -11,9 +11,9 @@ install(FILES share/pocket/catalogue.toml DESTINATION share/pocket)
 install(PROGRAMS tools/build-models tools/fetch-package DESTINATION share/pocket/build)
 install(DIRECTORY tools/models DESTINATION share/pocket/build PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
-                resnet50-monolithic facedetect-monolithic
-        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(app ${POCKET_APPS})
+  install(TARGETS ${app} ${app}-monolithic RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endforeach()
 foreach(engine null openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
     install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)
