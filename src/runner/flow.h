@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +13,12 @@ namespace pocket::runner {
 
 struct Call;
 
+/// How long the calls of a tenant or a model took.
+struct CallTimes {
+  Histogram queue;
+  Histogram compute;
+};
+
 /// What the calls of one flow or model came to.
 struct FlowStats {
   uint64_t calls = 0;
@@ -21,8 +26,9 @@ struct FlowStats {
   uint64_t refused = 0;  // told to come back later
   uint64_t expired = 0;  // not run because their deadline had passed
   uint64_t cpu_ns = 0;
-  Histogram queue;
-  Histogram compute;
+  uint64_t queue_ns = 0;
+  uint64_t compute_ns = 0;
+  std::unique_ptr<CallTimes> times;  // none of clients, which are many
 };
 
 /// A node of the tree. The root's children are tenants, theirs are clients (sessions), and theirs
@@ -66,7 +72,7 @@ class Flow {
   const std::shared_ptr<Flow>& shared_parent() const { return parent_; }
   /// Children that have calls waiting, the next one first.
   const std::vector<Flow*>& waiting() const { return waiting_; }
-  const std::deque<std::unique_ptr<Call>>& calls() const { return calls_; }
+  const std::vector<std::unique_ptr<Call>>& calls() const { return calls_; }
   uint32_t waiting_calls() const { return waiting_calls_; }
   uint32_t running_calls() const { return running_calls_; }
 
@@ -91,7 +97,7 @@ class Flow {
   uint32_t running_calls_ = 0;
   bool waits_ = false;
   std::vector<Flow*> waiting_;
-  std::deque<std::unique_ptr<Call>> calls_;
+  std::vector<std::unique_ptr<Call>> calls_;  // few: moving them up is cheap
 };
 
 }  // namespace pocket::runner

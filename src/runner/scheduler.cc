@@ -45,7 +45,11 @@ void Scheduler::add(Channel& channel) {
   std::erase_if(clients_, [](const auto& entry) { return entry.second.expired(); });
   auto& entry = clients_[{parts.tenant, parts.session}];
   auto client = entry.lock();
-  if (client == nullptr) entry = client = std::make_shared<Flow>(channel.tenant->flow());
+  if (client == nullptr) {
+    // Not make_shared: what is in the table must not keep the memory of who has gone.
+    client.reset(new Flow(channel.tenant->flow()));
+    entry = client;
+  }
   channel.flow = std::make_shared<Flow>(std::move(client));
 }
 
@@ -208,8 +212,12 @@ void Scheduler::record(const Call& call, const Usage& usage) {
     stats->errors += usage.status == POCKET_OK ? 0 : 1;
     stats->expired += usage.compute_ns == 0 && usage.status == POCKET_DEADLINE_EXCEEDED ? 1 : 0;
     stats->cpu_ns += usage.cpu_ns;
-    stats->queue.add(usage.queue_ns);
-    if (usage.compute_ns > 0) stats->compute.add(usage.compute_ns);
+    stats->queue_ns += usage.queue_ns;
+    stats->compute_ns += usage.compute_ns;
+    if (stats == &client.stats) continue;
+    if (stats->times == nullptr) stats->times = std::make_unique<CallTimes>();
+    stats->times->queue.add(usage.queue_ns);
+    if (usage.compute_ns > 0) stats->times->compute.add(usage.compute_ns);
   }
 }
 
