@@ -82,7 +82,7 @@ class Call {
   /// flight, false when the time was too short and it is to be tried again later.
   Result<bool> resend(uint64_t deadline_ns);
   Error give_up_resending();
-  Result<wire::TensorRecord> answered_record(uint32_t index);
+  Result<wire::TensorRecord> answered_record(uint32_t index) const;
 
   Model& model_;
   Mutex channel_mutex_;               // only for cancel(), which runs beside the owner
@@ -97,6 +97,7 @@ class Call {
   std::atomic<bool> cancelled_{false};
   Retry retry_;
   std::optional<Error> refused_;         // the room for the outputs was
+  uint64_t not_before_ns_ = 0;           // as the runner asked
   uint64_t resend_at_ns_ = 0;            // 0: not decided yet
   std::optional<Error> resend_because_;  // in flight, but with no runner: to be sent again
   Pending pending_;

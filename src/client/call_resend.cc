@@ -66,6 +66,8 @@ void Call::take_answer() {
   if (!may_resend(*why)) return;
   resend_because_ = std::move(why);
   resend_at_ns_ = 0;
+  // A full queue says when there may be room.
+  not_before_ns_ = monotonic_ns() + uint64_t{pending_.completion.retry_after_us} * 1000;
   in_flight_ = true;
 }
 
@@ -96,7 +98,7 @@ Result<bool> Call::resend(uint64_t deadline_ns) {
     if (resend_at_ns_ == 0) {
       const auto pause = retry_.pause_ns(*resend_because_, model_.session().nobody_answers());
       if (!pause) return give_up_resending();
-      resend_at_ns_ = monotonic_ns() + *pause;
+      resend_at_ns_ = std::min(std::max(monotonic_ns() + *pause, not_before_ns_), deadline_ns_);
     }
     // Also where the caller does not want to wait at all: whoever asks again and again gets there.
     for (uint64_t now = monotonic_ns(); now < resend_at_ns_; now = monotonic_ns()) {

@@ -51,6 +51,8 @@ class Control {
   void describe(uint64_t request, const wire::control::RunnerDescribeT& wanted);
   void remember(const wire::control::RunnerLoadT& load, const wire::control::RunnerLoadedT& loaded)
       POCKET_REQUIRES(models_mutex_);
+  template <typename Table>
+  void set_rules(const Table& tenant);  // RunnerAttach or RunnerTenant
   void get_stats(uint64_t request);
   Result<void> use_board(std::vector<UniqueFd> fds);
   void limit_threads(uint32_t threads);
