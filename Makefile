@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench install check tidy sanitize format clean
+.PHONY: help setup models build run demo-keep test bench install check tidy sanitize fuzz format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,13 +32,14 @@ bench: build models ## The measurements whose figures the README shows
 	  --policy none --policy func,ratio,0.5 --policy adaptive,ratio,0.7 --policy conn,ratio,0.7
 
 test: models ## Build everything, then run every test
-	@tools/setup --tests
+	@tools/setup --tests tools/packages-fuzz.txt
 	@tools/setup-tensorflow
 	@tools/make-test-models
 	@tools/make-app-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+	@tools/fuzz 1
 
 format: ## Format all C and C++ sources
 	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 -i
@@ -52,6 +53,11 @@ tidy: build ## clang-tidy, and clang's check of what mutexes guard
 
 sanitize: setup ## Unit and service tests with ASan and UBSan, then with TSan (null engine)
 	@tools/sanitize
+
+SECONDS_EACH ?= 600
+fuzz: setup ## Fuzz each parser of what strangers send for SECONDS_EACH (600) seconds
+	@tools/setup tools/packages-fuzz.txt
+	@tools/fuzz $(SECONDS_EACH)
 
 clean: ## Remove what was built
 	@rm -rf $(BUILD)

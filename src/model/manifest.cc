@@ -8,6 +8,7 @@
 
 #include "model/repository.h"
 #include "model/toml_reader.h"
+#include "model/toml_text.h"
 
 namespace pocket::model {
 namespace {
@@ -96,6 +97,7 @@ void read_image(const toml::table& entry, const std::string& path, TomlReader& r
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& text, const std::string& path) {
+  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);
