@@ -30,7 +30,7 @@ ROOMS = {
     "src/daemon": {"src/lease", "src/cgroup", "src/model", "src/ipc", "src/wire", "src/base"},
     "src/client": {"src/ipc", "src/wire", "src/base", "pocket/pocket.h"},
     "src/supervisor": {"src/base"},
-    "src/cli": {"src/client", "src/lease", "src/cgroup", "src/picture", "src/wire", "src/base",
+    "src/cli": {"src/client", "src/lease", "src/cgroup", "src/model", "src/picture", "src/wire", "src/base",
                 "pocket/pocket.h", "pocket/pocket.hpp"},
     "src/gateway": {"src/client", "src/base", "pocket/pocket.h"},
     "engines/*": {"pocket/engine.h"},
@@ -40,6 +40,8 @@ ROOMS = {
                "pocket/engine.h", "pocket/pocket.h", "pocket/pocket.hpp"},
     "apps/mobilenetv2": {"apps/classify"},
     "apps/resnet50": {"apps/classify"},
+    "apps/smallbert": {"apps/text"},
+    "apps/talkingheads": {"apps/text"},
     "apps/ssdmobilenetv2_320x320": {"apps/detect"},
     "apps/ssdresnet50v1_640x640": {"apps/detect"},
 }
