@@ -257,6 +257,10 @@ class Call {
   void input_kept(uint32_t index, uint64_t tensor) {
     throw_on_failure(pocket_call_input_handle(handle_.get(), index, tensor));
   }
+  /* Leaves an input out that may be left out (POCKET_DTYPE_UNDEFINED in its description). */
+  void clear_input(uint32_t index) {
+    throw_on_failure(pocket_call_clear_input(handle_.get(), index));
+  }
   void keep_output(uint32_t index, bool keep = true) {
     throw_on_failure(pocket_call_keep_output(handle_.get(), index, keep ? 1 : 0));
   }

@@ -190,7 +190,14 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
 void Workers::cancel(Channel& channel, uint64_t call_id) {
   // A call that runs already is answered when it ends: the client has its answer from the library.
   std::unique_ptr<Call> call = scheduler_.remove(channel.id(), call_id);
-  if (call == nullptr) return;
+  if (call == nullptr) {
+    MutexLock lock(followed_mutex_);
+    for (Call* running : followed_) {
+      const bool wanted = running->channel.get() == &channel;
+      if (wanted && running->submission.call_id == call_id) running->cancelled.store(true);
+    }
+    return;
+  }
   Outcome outcome;
   outcome.status = POCKET_CANCELLED;
   outcome.message = "the call was cancelled before it ran";
@@ -221,10 +228,22 @@ std::shared_ptr<Channel> Workers::run_one() {
   return nullptr;
 }
 
+Outcome Workers::run_followed(Call& call) {
+  if (!call.channel->model().follows_calls()) return execute(call, monotonic_ns());
+  {
+    MutexLock lock(followed_mutex_);
+    followed_.push_back(&call);
+  }
+  Outcome outcome = execute(call, monotonic_ns());
+  MutexLock lock(followed_mutex_);
+  std::erase(followed_, &call);
+  return outcome;
+}
+
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
   if (running_.load() < most_running() && scheduler_.ready(most_running())) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
-  const Outcome outcome = execute(*call, monotonic_ns());
+  const Outcome outcome = run_followed(*call);
   scheduler_.ended(*call, outcome.compute_ns, most_running());
   // Counted before the answer is visible: who has the answer sees it counted.
   auto& counters = channel->model().counters();

@@ -52,6 +52,8 @@ class Workers {
   /// Runs one queued call; nullptr when there is none or no more may run now, else its channel.
   std::shared_ptr<Channel> run_one();
   std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
+  /// execute(), and meanwhile cancel() finds the call where its engine looks at that.
+  Outcome run_followed(Call& call);
   /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever); false: there was none.
   bool poll(int timeout_ms);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
@@ -67,6 +69,8 @@ class Workers {
       POCKET_GUARDED_BY(channels_mutex_);
   Mutex threads_mutex_;
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
+  Mutex followed_mutex_;
+  std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> running_{0};  // calls in the engine
   std::atomic<uint32_t> limit_{UINT32_MAX};
