@@ -40,6 +40,8 @@ ROOMS = {
     # They put other models together, with tensors of their own between them.
     "engines/handler": {"src/tensor", "src/base", "pocket/engine.h", "pocket/handler.h"},
     "engines/pipeline": {"src/operations", "src/tensor", "src/model", "src/base", "pocket/engine.h"},
+    "handlers/*": {"src/operations", "src/tensor", "src/base", "pocket/handler.hpp"},
+    "src/protoc": set(),
     # engine and base are for the monolithic twins, which run the same model in their own process.
     "apps/*": {"apps/common", "src/picture", "src/engine", "src/model", "src/base",
                "pocket/engine.h", "pocket/pocket.h", "pocket/pocket.hpp"},
@@ -47,7 +49,7 @@ ROOMS = {
     "apps/resnet50": {"apps/classify"},
 }
 
-FOLDERS = ("src", "engines", "apps")
+FOLDERS = ("src", "engines", "handlers", "apps")
 SUFFIXES = (".h", ".hpp", ".cc", ".cpp", ".c")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
