@@ -33,6 +33,7 @@ bench: build models ## The measurements whose figures the README shows
 
 test: models ## Build everything, then run every test
 	@tools/setup --tests
+	@tools/setup-tensorflow
 	@tools/make-test-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
