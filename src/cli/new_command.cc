@@ -89,7 +89,8 @@ Result<int> make_new(const Options& options) {
   fs::create_directories(target, error);
   if (error) return errno_error(fmt::format("making '{}'", target.string()), error.value());
   for (const auto& entry : fs::directory_iterator(source)) {
-    const std::string file = replaced(entry.path().filename().string(), "NAME", options.name);
+    std::string file = replaced(entry.path().filename().string(), "NAME", options.name);
+    if (entry.path().extension() == ".in") file.resize(file.size() - 3);  // no C++ before this
     POCKET_RETURN_IF_ERROR(copy_template(entry.path(), target / file, options.name));
   }
   fmt::print(
