@@ -63,6 +63,7 @@ Parameters of_size(const Request& request) {
   parameters.set("height", request.height());
   parameters.set("width", request.width());
   if (request.has_fit()) parameters.set("fit", request.fit());
+  if (request.has_filter()) parameters.set("filter", request.filter());
   return parameters;
 }
 

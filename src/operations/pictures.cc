@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kMostSide = 16384;
 constexpr int64_t kMostPixels = 1 << 24;
 constexpr std::array<std::string_view, 3> kFits = {"center-crop", "stretch", "letterbox"};
+constexpr std::array<std::string_view, 2> kFilters = {"smooth", "bilinear"};
 constexpr std::array<std::string_view, 2> kLayouts = {"NHWC", "NCHW"};
 constexpr std::array<std::string_view, 2> kChannels = {"RGB", "BGR"};
 
@@ -80,6 +81,8 @@ Result<Plan> read_plan(const Parameters& parameters) {
   plan.spec.fit = fit == "stretch"     ? picture::Fit::kStretch
                   : fit == "letterbox" ? picture::Fit::kLetterbox
                                        : picture::Fit::kCenterCrop;
+  POCKET_ASSIGN_OR_RETURN(const std::string filter, parameters.word("filter", kFilters));
+  plan.spec.filter = filter == "bilinear" ? picture::Filter::kBilinear : picture::Filter::kSmooth;
   POCKET_ASSIGN_OR_RETURN(const std::string layout, parameters.word("layout", kLayouts));
   plan.spec.channels_first = layout == "NCHW";
   POCKET_ASSIGN_OR_RETURN(const std::string channels, parameters.word("channels", kChannels));
@@ -144,10 +147,10 @@ std::vector<Operation> picture_operations() {
       {"image_input",
        1,
        1,
-       {"height", "width", "fit", "layout", "channels", "mean", "scale"},
+       {"height", "width", "fit", "filter", "layout", "channels", "mean", "scale"},
        infer_input,
        run_input},
-      {"resize_image", 1, 1, {"height", "width", "fit"}, infer_resize, run_resize},
+      {"resize_image", 1, 1, {"height", "width", "fit", "filter"}, infer_resize, run_resize},
   };
 }
 

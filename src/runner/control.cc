@@ -201,6 +201,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   const uint64_t before_ns = monotonic_ns();
   const uint64_t before_bytes = memory_bytes();
   POCKET_ASSIGN_OR_RETURN(auto model, table_.load(load, board_ == nullptr ? 0 : board_->threads()));
+  // Reading and converting a model takes up to twice its size for a moment.
+  ::malloc_trim(0);
   control::RunnerLoadedT result;
   result.model = load.model;
   result.inputs = pack_infos(model->inputs());
