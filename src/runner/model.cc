@@ -67,6 +67,9 @@ RunnerModel::RunnerModel(engine::Model model, uint32_t concurrency, uint32_t thr
       peers_(std::move(peers)),
       model_(std::move(model)) {}
 
+RunnerModel::RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads)
+    : RunnerModel(std::move(model), concurrency, threads, nullptr) {}
+
 RunnerModel::~RunnerModel() = default;
 
 Client::Client(std::weak_ptr<RunnerModel> used)

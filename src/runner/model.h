@@ -32,9 +32,10 @@ struct Client {
 class RunnerModel : public std::enable_shared_from_this<RunnerModel> {
  public:
   /// `threads`: how many all its runs together may keep busy.
+  RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads = 1);
   /// `peers`: the models it may call.
-  RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads = 1,
-              std::unique_ptr<Peers> peers = nullptr);
+  RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads,
+              std::unique_ptr<Peers> peers);
   ~RunnerModel();
 
   uint32_t concurrency() const { return concurrency_; }
