@@ -19,7 +19,7 @@ using handler::Failure;
 using operations::Parameters;
 
 tensor::Tensor input_of(const Context& context, uint32_t index) {
-  const pocket_handler_tensor& raw = context.tensor(index).raw();
+  const pocket_handler_tensor raw = context.tensor(index).raw();
   tensor::Tensor input;
   input.dtype = raw.dtype;
   input.rank = raw.rank;
