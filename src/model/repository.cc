@@ -23,7 +23,8 @@ struct Format {
 };
 constexpr Format kFormats[] = {{"model.onnx", "onnx"},       {"model.xml", "xml"},
                                {"model.tflite", "tflite"},   {"model.savedmodel", "savedmodel"},
-                               {"model.handler", "handler"}, {"model.null", "null"}};
+                               {"model.handler", "handler"}, {"model.pipeline", "pipeline"},
+                               {"model.null", "null"}};
 
 /// Versions are whole numbers, as other servers have them; nullopt for any other folder name.
 std::optional<uint64_t> version_number(const std::string& text) {
