@@ -126,6 +126,7 @@ TEST_F(HostileTest, OneWhoseClientIsGoneLosesItsRunnerToo) {
     Call call(app);
     set_request(call, request(kLoop), "");
     call.submit();
+    ask(app, request(kCount), "");  // answered after the other one has started
   }
   EXPECT_TRUE(eventually(
       [&] { return service_.log().find("nobody waited for it any more") != std::string::npos; }));
