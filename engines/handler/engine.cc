@@ -266,7 +266,12 @@ Result<void> run_checked(pocket_engine_model& model, const pocket_engine_call& e
                         HostCall::is_cancelled, &call);
   call.set_watch(&watch);
   const Turn turn{model, *state, header, call, call.view(read.message)};
-  POCKET_ASSIGN_OR_RETURN(const ReplyHeader head, take_turn(turn));
+  auto taken = take_turn(turn);
+  // `cancelled` said 1 for either reason; the client is told which.
+  if (!taken.ok() && taken.error().code == POCKET_CANCELLED && monotonic_ns() > parts.deadline_ns) {
+    return Error{POCKET_DEADLINE_EXCEEDED, "the deadline passed before the handler was done"};
+  }
+  POCKET_ASSIGN_OR_RETURN(const ReplyHeader head, std::move(taken));
   POCKET_RETURN_IF_ERROR(call.finish(head));
   if (header.number != 0 && call.must_be_asked_again())
     state->hold(header.number, call.copy_answer());
