@@ -53,6 +53,7 @@ struct ModelSource {
   uint64_t file_bytes = 0;
   Manifest manifest;
   std::vector<ModelUse> uses;  // set by resolve_uses()
+  std::string locked_sha256;  // the digest that models.lock asks for; empty: not in it
 };
 
 /// A folder of models, read anew at each call: models may be added while the service runs.
@@ -74,6 +75,8 @@ class Repository {
 /// on. NOT_FOUND names the missing model and who wants it; INVALID_ARGUMENT: a circle, or more than
 /// four deep. Reads the files of those models (their digests), so it may take a while. Any thread.
 Result<void> resolve_uses(const Repository& repository, ModelSource& source);
+/// DATA_LOSS when `digest` is not the one that model.toml or the lock asks for.
+Result<void> check_digest(const ModelSource& source, const std::string& digest);
 
 /// Everything a client may know of a model beside its tensors, by key: "description", "licence",
 /// "source", "labels" (one a line), "image.*", and what the entry's [metadata] says. Reads the file

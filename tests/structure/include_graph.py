@@ -32,7 +32,7 @@ ROOMS = {
     "src/daemon": {"src/lease", "src/cgroup", "src/model", "src/ipc", "src/wire", "src/base"},
     "src/client": {"src/ipc", "src/wire", "src/base", "pocket/pocket.h"},
     "src/supervisor": {"src/base"},
-    "src/cli": {"src/client", "src/lease", "src/cgroup", "src/picture", "src/wire", "src/base",
+    "src/cli": {"src/client", "src/lease", "src/cgroup", "src/model", "src/picture", "src/wire", "src/base",
                 "pocket/pocket.h", "pocket/pocket.hpp"},
     "src/gateway": {"src/client", "src/base", "pocket/pocket.h"},
     "engines/*": {"pocket/engine.h"},
