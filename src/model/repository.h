@@ -53,7 +53,7 @@ struct ModelSource {
   uint64_t file_bytes = 0;
   Manifest manifest;
   std::vector<ModelUse> uses;  // set by resolve_uses()
-  std::string locked_sha256;  // the digest that models.lock asks for; empty: not in it
+  std::string locked_sha256;   // the digest that models.lock asks for; empty: not in it
 };
 
 /// A folder of models, read anew at each call: models may be added while the service runs.
