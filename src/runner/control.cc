@@ -214,8 +214,6 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   const uint64_t after_bytes = memory_bytes();
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
-  // Somebody must hear of a cancelled call while the others run.
-  if (model->follows_calls()) workers_->take_in_while_busy();
   if (board_ != nullptr) table_.limit_threads(board_->threads());
   MutexLock lock(models_mutex_);
   models_[load.model] = std::move(model);
