@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench install check tidy sanitize fuzz format clean
+.PHONY: help setup models build run demo-keep test test-all bench install check tidy sanitize fuzz format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,14 @@ bench: build models ## The measurements whose figures the README shows
 	@build/bin/pocket bench latency --load burst --budget equal --clients 10 --seconds 5 \
 	  --policy none --policy func,ratio,0.5 --policy adaptive,ratio,0.7 --policy conn,ratio,0.7
 
-test: models ## Build everything, then run every test
+test: models ## Build everything, then run the tests (but the slow ones: test-all)
+	@tools/setup --tests
+	@tools/make-test-models
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -LE slow
+
+test-all: models ## As test, with TensorFlow, the large apps' models (some GB, an hour) and the slow tests
 	@tools/setup --tests tools/packages-fuzz.txt
 	@tools/setup-tensorflow
 	@tools/make-test-models

@@ -10,6 +10,9 @@ namespace {
 constexpr size_t kMostSpareCalls = 64;
 // A call may start beyond the limit when one that runs takes so many times longer.
 constexpr uint64_t kMuchLonger = 4;
+// ... and so many times where clients with more waiting hold everything. Beside calls of its own
+// length it takes twice as long; waiting for one of them is no worse and mostly better.
+constexpr uint64_t kLonger = 2;
 
 uint32_t most_at_once(const RunnerModel& model) {
   return std::max(model.threads(), model.concurrency());
@@ -119,8 +122,9 @@ bool Scheduler::may_slip_in(const Call& call) const {
     const uint64_t elapsed = now - std::min(now, other->started_ns);
     const double extra = std::max(0.0, static_cast<double>(elapsed) - other->charged_ns);
     if (!call.channel->flow->is_behind(*other->channel->flow, extra)) return false;
-    much_longer = much_longer && std::max(expected_ns(*other), elapsed) / kMuchLonger >= expected;
-    all_flood = all_flood && client_of(*other).waiting_calls() > 0;
+    const uint64_t takes = std::max(expected_ns(*other), elapsed);
+    much_longer = much_longer && takes / kMuchLonger >= expected;
+    all_flood = all_flood && takes / kLonger >= expected && client_of(*other).waiting_calls() > 0;
   }
   return much_longer || all_flood;
 }
