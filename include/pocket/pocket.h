@@ -59,8 +59,8 @@ typedef struct pocket_connect_options {
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {
-  const char* name; /* valid as long as the model is open */
-  int32_t dtype;
+  const char* name;               /* valid as long as the model is open */
+  int32_t dtype;                  /* POCKET_DTYPE_UNDEFINED: any type; may be left out of a call */
   int32_t rank;                   /* -1: any rank */
   int64_t shape[POCKET_MAX_RANK]; /* -1: any size */
 } pocket_tensor_info;
@@ -150,6 +150,9 @@ POCKET_API int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, 
                                              const size_t* lengths);
 /* Uses a tensor kept on the runner's side as an input. */
 POCKET_API int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t handle);
+/* As if the input had never been set. Only an input of any type (POCKET_DTYPE_UNDEFINED in its
+ * description) may be left out of a call. */
+POCKET_API int32_t pocket_call_clear_input(pocket_call* call, uint32_t index);
 /* Keeps an output on the runner's side instead of sending it (keep = 1). */
 POCKET_API int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep);
 /* deadline_ns: from now; POCKET_FOREVER: none. Work that has not started by then is not run, and

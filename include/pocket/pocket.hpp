@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "pocket/element_type.hpp"
 #include "pocket/pocket.h"
 
 namespace pocket {
@@ -43,25 +44,6 @@ class StatusError : public std::runtime_error {
 
 inline void throw_on_failure(int32_t status) {
   if (status != POCKET_OK) throw StatusError(status, pocket_last_error());
-}
-
-/* The dtype of a C++ type; a compile error for types no tensor has. */
-template <typename T>
-constexpr int32_t dtype_of() {
-  using Value = std::remove_cv_t<T>;
-  if constexpr (std::is_same_v<Value, float>) return POCKET_FLOAT32;
-  if constexpr (std::is_same_v<Value, double>) return POCKET_FLOAT64;
-  if constexpr (std::is_same_v<Value, bool>) return POCKET_BOOL;
-  if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
-    constexpr int32_t kSigned[] = {POCKET_INT8, POCKET_INT16, POCKET_INT32, POCKET_INT64};
-    constexpr int32_t kUnsigned[] = {POCKET_UINT8, POCKET_UINT16, POCKET_UINT32, POCKET_UINT64};
-    constexpr int kPower = sizeof(Value) == 1   ? 0
-                           : sizeof(Value) == 2 ? 1
-                           : sizeof(Value) == 4 ? 2
-                                                : 3;
-    return std::is_signed_v<Value> ? kSigned[kPower] : kUnsigned[kPower];
-  }
-  static_assert(std::is_arithmetic_v<Value>, "no tensor has elements of this type");
 }
 
 /* A tensor where it lies in shared memory; valid as pocket_tensor says. */
@@ -258,6 +240,10 @@ class Call {
   /* A tensor kept on the runner's side as an input. */
   void input_kept(uint32_t index, uint64_t tensor) {
     throw_on_failure(pocket_call_input_handle(handle_.get(), index, tensor));
+  }
+  /* Leaves an input out that may be left out (POCKET_DTYPE_UNDEFINED in its description). */
+  void clear_input(uint32_t index) {
+    throw_on_failure(pocket_call_clear_input(handle_.get(), index));
   }
   void keep_output(uint32_t index, bool keep = true) {
     throw_on_failure(pocket_call_keep_output(handle_.get(), index, keep ? 1 : 0));

@@ -338,6 +338,11 @@ int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t han
   return guarded([&] { return status_of(call->call.set_input_handle(index, handle)); });
 }
 
+int32_t pocket_call_clear_input(pocket_call* call, uint32_t index) {
+  if (call == nullptr) return missing("call");
+  return status_of(call->call.clear_input(index));
+}
+
 int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep) {
   if (call == nullptr) return missing("call");
   return status_of(call->call.keep_output(index, keep != 0));

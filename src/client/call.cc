@@ -103,14 +103,18 @@ Result<void> Call::reserve() {
   return ok_result();
 }
 
-void Call::write_block() {
+uint32_t Call::write_block() {
   std::byte* data = channel_->request_data(block_);
   wire::CallBlock head{};
-  head.input_count = static_cast<uint32_t>(inputs_.size());
+  head.input_count =
+      static_cast<uint32_t>(std::count_if(inputs_.begin(), inputs_.end(), [](const Input& input) {
+        return input.set;  // an input of any type may be left out
+      }));
   head.output_count = static_cast<uint32_t>(outputs_.size());
   std::memcpy(data, &head, sizeof(head));
   data += sizeof(head);
   for (const auto& input : inputs_) {
+    if (!input.set) continue;
     std::memcpy(data, &input.record, sizeof(TensorRecord));
     data += sizeof(TensorRecord);
   }
@@ -124,6 +128,8 @@ void Call::write_block() {
     std::memcpy(data, &record, sizeof(TensorRecord));
     data += sizeof(TensorRecord);
   }
+  return static_cast<uint32_t>(sizeof(head) +
+                               (head.input_count + head.output_count) * sizeof(TensorRecord));
 }
 
 Result<void> Call::submit(uint64_t deadline_ns) {
@@ -141,7 +147,7 @@ Result<void> Call::submit(uint64_t deadline_ns) {
     }
   }
   for (uint32_t index = 0; index < inputs_.size(); ++index) {
-    if (!inputs_[index].set) {
+    if (!inputs_[index].set && model_.inputs()[index].dtype != POCKET_DTYPE_UNDEFINED) {
       return Error{POCKET_INVALID_ARGUMENT,
                    "input '" + model_.inputs()[index].name + "' is not set"};
     }
@@ -156,13 +162,11 @@ Result<void> Call::submit(uint64_t deadline_ns) {
 Result<void> Call::submit_again() {
   POCKET_RETURN_IF_ERROR(bring_inputs());
   POCKET_RETURN_IF_ERROR(reserve());
-  write_block();
   wire::Submission submission{};
   submission.opcode = wire::Opcode::kRun;
   submission.block_region = block_.region;
   submission.block_offset = block_.offset;
-  submission.block_bytes = static_cast<uint32_t>(
-      sizeof(wire::CallBlock) + (inputs_.size() + outputs_.size()) * sizeof(TensorRecord));
+  submission.block_bytes = write_block();
   submission.deadline_ns = deadline_ns_;
   submission.table_region = table_.region;
   submission.table_offset = table_.offset;

@@ -29,6 +29,8 @@ class Call {
   Result<void> set_strings(uint32_t index, std::span<const int64_t> shape,
                            const char* const* strings, const size_t* lengths);
   Result<void> set_input_handle(uint32_t index, uint64_t handle);
+  /// As if the input had never been set.
+  Result<void> clear_input(uint32_t index);
   Result<void> keep_output(uint32_t index, bool keep);
 
   /// `deadline_ns` (CLOCK_MONOTONIC): from then on the call is answered with DEADLINE_EXCEEDED,
@@ -71,7 +73,7 @@ class Call {
   Result<Block> room_for_input(uint32_t index, uint64_t bytes);
   Result<void> reserve();
   Result<void> reserve_output(uint32_t index, uint64_t bytes);
-  void write_block();
+  uint32_t write_block();  // its bytes
   Result<void> submit_again();
   Result<void> make_more_room();
   void take_answer();

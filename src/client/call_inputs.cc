@@ -23,7 +23,7 @@ Error invalid(std::string message) { return Error{POCKET_INVALID_ARGUMENT, std::
 /// The same rules the runner has, told before anything is sent.
 Result<void> check_tensor(const wire::control::TensorInfoT& expected, int32_t dtype,
                           std::span<const int64_t> shape) {
-  if (dtype != expected.dtype) {
+  if (dtype != expected.dtype && expected.dtype != POCKET_DTYPE_UNDEFINED) {
     return invalid("input '" + expected.name + "' must be " + pocket_dtype_name(expected.dtype) +
                    ", " + pocket_dtype_name(dtype) + " was given");
   }
@@ -50,6 +50,13 @@ Result<void> Call::check_input(uint32_t index) const {
   return Error{POCKET_NOT_FOUND, "model '" + model_.name() + "' has " +
                                      std::to_string(inputs_.size()) +
                                      " inputs; there is no input " + std::to_string(index)};
+}
+
+Result<void> Call::clear_input(uint32_t index) {
+  POCKET_RETURN_IF_ERROR(check_idle("clearing an input"));
+  POCKET_RETURN_IF_ERROR(check_input(index));
+  inputs_[index].set = false;  // its room stays for the next time
+  return ok_result();
 }
 
 Result<Block> Call::room_for_input(uint32_t index, uint64_t bytes) {

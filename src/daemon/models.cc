@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/engine_names.h"
 #include "base/nearest.h"
+#include "daemon/model_load.h"
 #include "model/digest.h"
 
 namespace pocket::daemon {
@@ -36,14 +37,6 @@ std::vector<control::TensorInfoT> copy_infos(
   return infos;
 }
 
-/// What makes two copies different, beside contents and engine.
-std::string options_key(const model::Manifest& manifest, uint32_t threads, uint32_t concurrency) {
-  std::string key = fmt::format("precision={} threads={} concurrency={}", manifest.precision,
-                                threads, concurrency);
-  for (const auto& [name, value] : manifest.options) key += fmt::format(" {}={}", name, value);
-  return key;
-}
-
 }  // namespace
 
 Models::Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
@@ -56,9 +49,7 @@ Models::Models(EventLoop& loop, const Config& config, Lending& lending, Survival
       repository_(config.models) {}
 
 std::string Models::engine_of(const model::ModelSource& source, const std::string& wanted) const {
-  if (source.format == "null") return "null";
-  if (!wanted.empty()) return wanted;
-  return source.manifest.engine.value_or(config_.default_engine);
+  return chosen_engine(source, wanted, config_);
 }
 
 /// Before anything is kept under the name of an engine, which may be a client's invention.
@@ -85,6 +76,9 @@ void Models::open(const std::string& name, const std::string& version, const std
   background_.run(
       [this, source = std::move(*source), engine, opened = std::move(opened)]() mutable {
         auto digest = model::cached_digest(source.folder);
+        if (auto uses = model::resolve_uses(repository_, source); !uses.ok() && digest.ok()) {
+          digest = std::move(uses).error();
+        }
         loop_.post([this, source = std::move(source), engine, opened = std::move(opened),
                     digest = std::move(digest)]() mutable {
           if (!digest.ok()) {
@@ -100,10 +94,7 @@ void Models::open(const std::string& name, const std::string& version, const std
 
 LoadedModel& Models::entry_for(model::ModelSource source, const std::string& engine,
                                const std::string& digest) {
-  const uint32_t threads = source.manifest.threads.value_or(config_.threads);
-  const uint32_t concurrency = source.manifest.concurrency.value_or(config_.concurrency);
-  const std::string key =
-      digest + "\n" + engine + "\n" + options_key(source.manifest, threads, concurrency);
+  const std::string key = copy_key(source, engine, digest, config_);
   keys_[source.name + "\n" + source.version] = key;
   auto& entry = models_[key];
   if (entry == nullptr) {
@@ -112,7 +103,8 @@ LoadedModel& Models::entry_for(model::ModelSource source, const std::string& eng
     entry->id = survival_.state.next_model();
     entry->engine = engine;
     entry->digest = digest;
-    entry->group = engine + "\n" + source.manifest.group.value_or(key);
+    // Models of one group share a runner, whatever their engines.
+    entry->group = source.manifest.group ? "group\n" + *source.manifest.group : key;
   }
   if (entry->state != ModelState::kReady) entry->source = std::move(source);
   return *entry;
@@ -124,6 +116,13 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
   if (auto known = check_engine(chosen); !known.ok()) {
     opened(std::move(known).error().with_context(fmt::format("model '{}'", source.name)));
     return;
+  }
+  for (const auto& use : source.uses) {
+    if (auto known = check_engine(engine_of(*use.source, "")); !known.ok()) {
+      opened(std::move(known).error().with_context(
+          fmt::format("model '{}', which '{}' uses", use.name, source.name)));
+      return;
+    }
   }
   LoadedModel& model = entry_for(source, chosen, digest);
   model.last_used_ns = monotonic_ns();
@@ -186,29 +185,15 @@ void Models::start_load(LoadedModel& model) {
   model.state = ModelState::kLoading;
   model.error.clear();
   model.runner = *runner;
-  const model::Manifest& manifest = model.source.manifest;
-  control::RunnerLoadT load;
+  control::RunnerLoadT load = make_load(model.source, model.engine, model.digest, config_);
   load.model = model.id;
-  load.path = model.source.path;
-  load.threads = manifest.threads.value_or(config_.threads);
-  load.concurrency = manifest.concurrency.value_or(config_.concurrency);
-  load.warmup = manifest.warmup;
-  load.label = model.source.name;
   load.memo = std::make_unique<control::RunnerMemoT>();
   load.memo->name = model.source.name;
   load.memo->version = model.source.version;
+  load.memo->engine = model.engine;
   load.memo->digest = model.digest;
   load.memo->key = model.key;
   load.memo->group = model.group;
-  const auto add_option = [&load](const std::string& key, const std::string& value) {
-    auto option = std::make_unique<control::OptionT>();
-    option->key = key;
-    option->value = value;
-    load.options.push_back(std::move(option));
-  };
-  add_option("precision", manifest.precision);
-  if (!config_.cache_dir.empty()) add_option("cache_dir", config_.cache_dir);
-  for (const auto& [key, value] : manifest.options) add_option(key, value);
   LoadedModel* target = &model;
   model.load_timer = loop_.after(seconds_to_ns(config_.load_timeout_seconds), [this, target] {
     target->load_timer = 0;

@@ -159,7 +159,7 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
   entry = std::make_unique<LoadedModel>();
   entry->key = memo.key;
   entry->id = loaded.model;
-  entry->engine = runner.engine();
+  entry->engine = memo.engine;
   entry->digest = memo.digest;
   entry->group = memo.group;
   entry->state = ModelState::kReady;

@@ -67,6 +67,7 @@ class Channel {
     uint64_t session = 0;
     uint32_t model_number = 0;  // as pocketd calls it
     std::shared_ptr<RunnerModel> model;
+    std::shared_ptr<const Client> client;  // its use of the model
     std::shared_ptr<HandleStore> handles;
     std::shared_ptr<Board> board;  // where budgets are lent
     uint32_t slot = wire::kNoBoardSlot;
@@ -114,6 +115,8 @@ class Channel {
   uint64_t session() const { return parts_.session; }
   RunnerModel& model() const { return *parts_.model; }
   bool has_model() const { return parts_.model != nullptr; }
+  /// The number of the client that uses the model through this channel; 0 without a model.
+  uint64_t client() const { return parts_.client == nullptr ? 0 : parts_.client->number; }
   HandleStore& handles() const { return *parts_.handles; }
   int doorbell() const { return parts_.doorbell.get(); }
   const Parts& parts() const { return parts_; }

@@ -207,28 +207,7 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
 Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load) {
   const uint64_t before_ns = monotonic_ns();
   const uint64_t before_bytes = memory_bytes();
-  engine::LoadOptions options;
-  options.path = load.path;
-  options.threads = load.threads;
-  // An engine that cannot be told later gets the threads that the budget of this moment keeps busy.
-  if (board_ != nullptr && board_->threads() > 0 && !plugin_.limits_threads()) {
-    options.threads = std::min(options.threads, board_->threads());
-  }
-  options.concurrency = load.concurrency;
-  for (const auto& option : load.options) options.options.emplace_back(option->key, option->value);
-  POCKET_ASSIGN_OR_RETURN(engine::Model loaded, engine::Model::load(plugin_, options));
-  if (loaded.inputs().size() > wire::kMaxTensors || loaded.outputs().size() > wire::kMaxTensors) {
-    return Error{POCKET_UNIMPLEMENTED,
-                 fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
-                             loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
-  }
-  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency,
-                                             options.threads);
-  if (load.warmup) {
-    if (auto warmed = warm_up(*model); !warmed.ok()) {
-      spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
-    }
-  }
+  POCKET_ASSIGN_OR_RETURN(auto model, table_.load(load, board_ == nullptr ? 0 : board_->threads()));
   // Reading and converting a model takes up to twice its size for a moment.
   ::malloc_trim(0);
   control::RunnerLoadedT result;
@@ -239,8 +218,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   const uint64_t after_bytes = memory_bytes();
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
+  if (board_ != nullptr) table_.limit_threads(board_->threads());
   MutexLock lock(models_mutex_);
-  if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
   remember(load, result);
   return result;
@@ -302,6 +281,7 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
     }
     parts.model = found->second;
   }
+  parts.client = parts.model->join(attach.session);
   parts.handles = handles_of(attach.session);
   parts.board = board_;
   parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
@@ -344,10 +324,7 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
 }
 
 void Control::limit_threads(uint32_t threads) {
-  {
-    MutexLock lock(models_mutex_);
-    for (const auto& [id, model] : models_) model->limit_threads(threads);
-  }
+  table_.limit_threads(threads);
   workers_->limit_to(threads);
 }
 

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "engine/plugin.h"
 #include "ipc/control_socket.h"
+#include "runner/model_table.h"
 #include "runner/workers.h"
 #include "wire/control.h"
 
@@ -23,8 +24,13 @@ namespace pocket::runner {
 /// Serves one control socket until pocketd says to end or is gone. run() belongs to one thread.
 class Control {
  public:
-  Control(UniqueFd socket, engine::Plugin plugin, std::unique_ptr<Workers> workers)
-      : socket_(std::move(socket)), plugin_(plugin), workers_(std::move(workers)) {}
+  /// `plugin`: the engine of models that name none; others are looked for in `engine_dir`.
+  Control(UniqueFd socket, engine::Plugin plugin, const std::string& engine_dir,
+          std::unique_ptr<Workers> workers)
+      : socket_(std::move(socket)),
+        plugin_(plugin),
+        table_(plugin, engine_dir),
+        workers_(std::move(workers)) {}
   ~Control();
 
   /// Returns when the runner should end.
@@ -68,6 +74,7 @@ class Control {
   UniqueFd socket_;
   Mutex send_mutex_;
   engine::Plugin plugin_;
+  ModelTable table_;
   Mutex models_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<RunnerModel>> models_
       POCKET_GUARDED_BY(models_mutex_);

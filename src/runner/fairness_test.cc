@@ -82,14 +82,13 @@ class World {
   }
 
   static std::shared_ptr<RunnerModel> make_model(uint32_t threads = 1) {
-    static uint32_t id = 0;
     static const TemporaryModel file;
     // Never run: only its turns count here.
     auto plugin = engine::Plugin::load(ENGINE_DIR, "null");
     EXPECT_TRUE(plugin.ok());
     auto model = engine::Model::load(*plugin, {file.path(), 1, 1, {}});
     EXPECT_TRUE(model.ok());
-    return std::make_shared<RunnerModel>(++id, std::move(*model), threads, threads);
+    return std::make_shared<RunnerModel>(std::move(*model), threads, threads);
   }
 
   void submit(Client& client) {

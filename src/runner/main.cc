@@ -50,7 +50,7 @@ Result<void> serve(const std::string& engine, const std::string& engine_dir, int
   }
   engine::Plugin plugin = *loaded;
   POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
-  Control control(std::move(socket), plugin, std::move(workers));
+  Control control(std::move(socket), plugin, engine_dir, std::move(workers));
   return control.run();
 }
 

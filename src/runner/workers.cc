@@ -207,7 +207,14 @@ void Workers::cancel(Channel& channel, uint64_t call_id) {
   bool was_running = false;
   std::unique_ptr<Call> call = scheduler_.remove(channel, call_id, &was_running);
   if (was_running) channel.give_loan_back();
-  if (call == nullptr) return;
+  if (call == nullptr) {
+    MutexLock lock(followed_mutex_);
+    for (Call* running : followed_) {
+      const bool wanted = running->channel.get() == &channel;
+      if (wanted && running->submission.call_id == call_id) running->cancelled.store(true);
+    }
+    return;
+  }
   answer(channel, call->submission, {POCKET_CANCELLED, "the call was cancelled before it ran"});
   scheduler_.recycle(std::move(call));
 }
@@ -235,9 +242,21 @@ Outcome Workers::run_measured(const Call& call) {
   return outcome;
 }
 
+Outcome Workers::run_followed(Call& call) {
+  if (!call.channel->model().follows_calls()) return run_measured(call);
+  {
+    MutexLock lock(followed_mutex_);
+    followed_.push_back(&call);
+  }
+  Outcome outcome = run_measured(call);
+  MutexLock lock(followed_mutex_);
+  std::erase(followed_, &call);
+  return outcome;
+}
+
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
   const std::shared_ptr<Channel> channel = call->channel;
-  Outcome outcome = run_measured(*call);
+  Outcome outcome = run_followed(*call);
   const Usage usage{outcome.queue_ns, outcome.compute_ns, outcome.cpu_ns, outcome.status};
   outcome.loan_is_home = !scheduler_.ended(*call, usage, most_running());
   // Counted before the answer is visible: who has the answer sees it counted.

@@ -57,6 +57,8 @@ class Workers {
   /// Runs a started call; returns its channel.
   std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
   Outcome run_measured(const Call& call);
+  /// run_measured(), and meanwhile cancel() finds the call where its engine looks at that.
+  Outcome run_followed(Call& call);
   /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever); false: there was none.
   bool poll(int timeout_ms, std::unique_ptr<Call>* hand);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
@@ -74,6 +76,8 @@ class Workers {
       POCKET_GUARDED_BY(channels_mutex_);
   Mutex threads_mutex_;
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
+  Mutex followed_mutex_;
+  std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> limit_{UINT32_MAX};
   std::atomic<uint32_t> runners_{0};  // threads that may run calls; there is one more
