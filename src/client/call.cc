@@ -134,11 +134,15 @@ uint32_t Call::write_block() {
 
 Result<void> Call::submit(uint64_t deadline_ns) {
   POCKET_RETURN_IF_ERROR(check_idle("submitting"));
+  std::optional<Error> later;  // the model cannot be had now
   if (channel_->broken()) {
     const bool lost = std::any_of(inputs_.begin(), inputs_.end(), [](const Input& input) {
       return (input.record.flags & wire::kTensorByHandle) != 0;
     });
-    POCKET_RETURN_IF_ERROR(ready_channel());
+    if (auto ready = ready_channel(); !ready.ok()) {
+      if (lost || !may_resend(ready.error())) return ready;
+      later = std::move(ready).error();
+    }
     if (lost) {
       return Error{POCKET_UNAVAILABLE,
                    "model '" + model_.name() +
@@ -156,7 +160,13 @@ Result<void> Call::submit(uint64_t deadline_ns) {
   deadline_ns_ = deadline_ns;
   retry_.begin(deadline_ns);
   resend_because_.reset();
-  return submit_again();
+  auto sent = later ? Result<void>(*later) : submit_again();
+  if (later ||
+      (!sent.ok() && sent.error().code == POCKET_UNAVAILABLE && may_resend(sent.error()))) {
+    send_later(std::move(sent).error());  // wait() does
+    return ok_result();
+  }
+  return sent;
 }
 
 Result<void> Call::submit_again() {

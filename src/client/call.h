@@ -70,6 +70,7 @@ class Call {
   void leave_memory_to_runner();  // what the runner may still write of a call that was given up
   Result<void> check_idle(const char* what) const;
   Result<void> check_input(uint32_t index) const;
+  Result<Block> place_input(uint32_t index, uint64_t bytes);
   Result<Block> room_for_input(uint32_t index, uint64_t bytes);
   Result<void> reserve();
   Result<void> reserve_output(uint32_t index, uint64_t bytes);
@@ -83,6 +84,7 @@ class Call {
   /// Sends the call again, waiting between attempts, up to `deadline_ns`: true when it is in
   /// flight, false when the time was too short and it is to be tried again later.
   Result<bool> resend(uint64_t deadline_ns);
+  void send_later(Error why);
   Error give_up_resending();
   Result<wire::TensorRecord> answered_record(uint32_t index) const;
 

@@ -1,8 +1,10 @@
 // What goes into a call: its inputs and which outputs the runner keeps.
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "client/call.h"
 
 namespace pocket::client {
@@ -59,6 +61,21 @@ Result<void> Call::clear_input(uint32_t index) {
   return ok_result();
 }
 
+/// On a channel that works: opened anew, and tried again, where the one there was does not.
+Result<Block> Call::place_input(uint32_t index, uint64_t bytes) {
+  Retry retry;
+  retry.begin(kForever);
+  while (true) {
+    auto ready = ready_channel();
+    auto block = ready.ok() ? room_for_input(index, bytes) : Result<Block>(ready.error());
+    if (block.ok() || !model_.session().retries()) return block;
+    const auto pause = retry.pause_ns(block.error(), model_.session().nobody_answers());
+    if (!pause) return block;
+    const timespec moment{0, static_cast<long>(*pause)};
+    ::nanosleep(&moment, nullptr);
+  }
+}
+
 Result<Block> Call::room_for_input(uint32_t index, uint64_t bytes) {
   Input& input = inputs_[index];
   forget_home(input);
@@ -79,8 +96,7 @@ Result<pocket_tensor> Call::set_input(uint32_t index, int32_t dtype,
   POCKET_RETURN_IF_ERROR(check_tensor(model_.inputs()[index], dtype, shape));
   const auto bytes = tensor_bytes(dtype, shape);
   if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
+  POCKET_ASSIGN_OR_RETURN(const Block block, place_input(index, *bytes));
   Input& input = inputs_[index];
   input.set = true;
   input.record = TensorRecord{};
@@ -111,8 +127,7 @@ Result<void> Call::set_strings(uint32_t index, std::span<const int64_t> shape,
     bytes = checked_add(*bytes, lengths[element]);
   }
   if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
+  POCKET_ASSIGN_OR_RETURN(const Block block, place_input(index, *bytes));
   auto* offsets = reinterpret_cast<uint64_t*>(channel_->request_data(block));
   auto* text = reinterpret_cast<char*>(offsets + *count + 1);
   uint64_t offset = 0;

@@ -64,10 +64,15 @@ void Call::take_answer() {
   }
   if (channel_->broken()) retry_.count_death();
   if (!may_resend(*why)) return;
-  resend_because_ = std::move(why);
-  resend_at_ns_ = 0;
+  send_later(std::move(*why));
   // A full queue says when there may be room.
   not_before_ns_ = monotonic_ns() + uint64_t{pending_.completion.retry_after_us} * 1000;
+}
+
+void Call::send_later(Error why) {
+  resend_because_ = std::move(why);
+  resend_at_ns_ = 0;
+  not_before_ns_ = 0;
   in_flight_ = true;
 }
 

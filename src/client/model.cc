@@ -13,6 +13,9 @@ namespace {
 // Openings of a model that fail one after the other before the caller is told: a model that crashes
 // its runner while it is loaded does not get better.
 constexpr uint32_t kMostOpens = 3;
+// How long a model that is not to be had now is waited for: longer than one is held back that
+// crashed its runners (30 s).
+constexpr uint64_t kBusyNs = 40 * kNanosecondsPerSecond;
 
 namespace control = wire::control;
 
@@ -32,7 +35,7 @@ Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, Mod
   std::unique_ptr<Model> model(new Model(std::move(session), std::move(options)));
   MutexLock lock(model->mutex_);
   Retry retry;
-  retry.begin(deadline_after(model->options_.timeout_ns));
+  retry.begin(std::min(deadline_after(model->options_.timeout_ns), deadline_after(kBusyNs)));
   while (true) {
     auto opened = model->open_channel(model->options_.timeout_ns);
     if (opened.ok()) return model;
@@ -41,7 +44,7 @@ Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, Mod
                            ? retry.pause_ns(opened.error(), model->session_->nobody_answers())
                            : std::nullopt;
     if (!pause) return std::move(opened).error();
-    retry.count();
+    if (opened.error().code != POCKET_BUSY) retry.count();
     const timespec moment{0, static_cast<long>(*pause)};
     ::nanosleep(&moment, nullptr);
   }

@@ -95,7 +95,8 @@ Lending::~Lending() {
   borrowers_.clear();
   if (host_.layout() == cgroup::Layout::kNone) return;
   // The runners' groups share these, so none of them takes them along.
-  (void)host_.remove_stale(parent());
+  // And those of runners that died while there was no pocketd.
+  (void)remove_groups_of(static_cast<pid_t>(survival_.state.owner()));
   (void)host_.remove_stale(config_.cgroup);  // stays where another service uses it
 }
 
@@ -169,7 +170,13 @@ Result<ClientPolicies> Lending::policies(const std::string& cpu, const std::stri
 
 void Lending::runner_ended(const RunnerProcess& runner) {
   const auto found = borrowers_.find(&runner);
-  if (found == borrowers_.end()) return;
+  if (found == borrowers_.end()) {
+    // It died while there was no pocketd: nobody has taken its group over.
+    if (host_.layout() != cgroup::Layout::kNone) {
+      (void)host_.remove_stale(fmt::format("{}/runner-{}", parent(), runner.number()));
+    }
+    return;
+  }
   std::erase_if(clients_, [&](const auto& entry) { return entry.first.second == &runner; });
   const uint32_t id = found->second.id;
   auto group =

@@ -394,8 +394,11 @@ class Chaos:
                    "the supervisor to close what is not used")
         pid = status["pid"]
         kept = len(os.listdir(f"/proc/{pid}/fd"))
-        if kept > 40 + 6 * runners:
-            raise Wrong(f"pocketd has {kept} descriptors with no client and {runners} runners")
+        # Sockets and files of its own, and of each runner its socket, pidfd, board and group files.
+        if kept > 40 + 20 * runners:
+            links = collections.Counter(os.readlink(f"/proc/{pid}/fd/{fd}").split("[")[0]
+                                        for fd in os.listdir(f"/proc/{pid}/fd"))
+            raise Wrong(f"pocketd has {kept} descriptors with no client and {runners} runners: {links}")
         memory = int(read(f"/proc/{pid}/smaps_rollup").split("Pss:")[1].split()[0])
         self.totals["memory of pocketd at the end, kB"] = memory
         if memory > 24 << 10:
@@ -407,7 +410,10 @@ class Chaos:
         wait_until(lambda: not any(is_running(one) for one in [self.supervisor, *below]), "the end of every process")
         self.check_nothing("files beside the socket", [name for _, _, names in os.walk(self.folder) for name in names
                                                        if not name.startswith("pocketd")])
-        wait_until(lambda: not self.groups(), "the end of every control group")
+        try:
+            wait_until(lambda: not self.groups(), "the end of every control group")
+        except Wrong as failure:
+            raise Wrong(f"{failure}: {self.groups()}") from failure
 
     def regions(self):
         """Channel memory that somebody still holds."""

@@ -50,7 +50,10 @@ struct Open {
 class Client {
  public:
   Client(uint64_t seed, Heartbeat& heartbeat, std::vector<std::string> models)
-      : random_(seed), heartbeat_(heartbeat), models_(std::move(models)), session_({}) {}
+      : random_(seed),
+        heartbeat_(heartbeat),
+        models_(std::move(models)),
+        session_(pocket::ConnectOptions{}) {}
 
   /// False: a wrong answer.
   bool call_once() {
