@@ -18,7 +18,9 @@ TEST(RetryTest, PausesGrowUpToABound) {
   for (int attempt = 0; attempt < 12; ++attempt) {
     const auto pause = retry.pause_ns(kGone, false);
     ASSERT_TRUE(pause.has_value());
-    if (attempt == 0) EXPECT_LE(*pause, 1'000'000U);
+    if (attempt == 0) {
+      EXPECT_LE(*pause, 1'000'000U);
+    }
     longest = std::max(longest, *pause);
   }
   EXPECT_GE(longest, 100'000'000U);
@@ -43,7 +45,9 @@ TEST(RetryTest, TheDeadlineEndsIt) {
   retry.begin(soon);
   for (int attempt = 0; attempt < 5; ++attempt) {
     const auto pause = retry.pause_ns(kGone, false);
-    if (pause) EXPECT_LE(*pause, 300'000U) << "a pause beyond the deadline";
+    if (pause) {
+      EXPECT_LE(*pause, 300'000U) << "a pause beyond the deadline";
+    }
   }
 }
 
