@@ -290,9 +290,10 @@ class Unsupervised(ServiceTest):
     @staticmethod
     def store(manager, kept, text=b""):
         """Takes in what was said so far, or until `text` is."""
+        manager.settimeout(30 if text else 0)
         while True:
             try:
-                said, fds, _, _ = socket.recv_fds(manager, 1000, 8, 0 if text else socket.MSG_DONTWAIT)
+                said, fds, _, _ = socket.recv_fds(manager, 1000, 8)
             except BlockingIOError:
                 return
             lines = dict(line.split("=", 1) for line in said.decode().splitlines())
