@@ -272,7 +272,9 @@ class Unsupervised(ServiceTest):
             self.assertEqual(len([name for name in kept if name.startswith("runner-")
                                   and name.endswith("-control")]), 1, kept)
             first.kill()
-            first.communicate()
+            first.wait()  # its runner goes on, and holds its standard error open
+            first.stdout.close()
+            first.stderr.close()
             second = self.start_with(kept)
             self.store_until_ready(manager, kept)
             self.assertEqual(self.answering(), second.pid)
