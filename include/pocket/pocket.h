@@ -77,11 +77,18 @@ typedef struct pocket_open_options {
   uint64_t timeout_ns; /* for loading; 0: 120 s */
 } pocket_open_options;
 
-/* What one answered call cost on the runner's side. */
+/* What one answered call cost on the runner's side, also one that failed. */
 typedef struct pocket_receipt {
-  uint64_t queue_ns;   /* from submission seen by the runner to start of the engine */
-  uint64_t compute_ns; /* inside the engine */
-  uint64_t reserved[6];
+  uint64_t queue_ns;          /* from submission seen by the runner to start of the engine */
+  uint64_t compute_ns;        /* inside the engine; 0: it did not run */
+  uint64_t cpu_ns;            /* processor time of all threads that worked for it */
+  uint64_t bytes_in;          /* of the inputs in shared memory */
+  uint64_t bytes_out;         /* of the outputs there; kept ones do not count */
+  uint32_t lent_cpu;          /* what this client lent, in thousandths of a processor */
+  uint32_t borrowed_cpu;      /* what the runner had borrowed from all its clients, likewise */
+  uint32_t lent_memory_pages; /* what this client lent, in pages of 4096 bytes */
+  uint32_t retry_after_us;    /* POCKET_BUSY: try again after so many microseconds; 0: unknown */
+  uint64_t reserved;
 } pocket_receipt;
 
 POCKET_API const char* pocket_version(void);    /* "0.1.0" */
@@ -154,6 +161,7 @@ POCKET_API int32_t pocket_call_output(pocket_call* call, uint32_t index, pocket_
 POCKET_API int32_t pocket_call_output_string(pocket_call* call, uint32_t index, size_t element,
                                              const char** string, size_t* length);
 POCKET_API int32_t pocket_call_output_handle(pocket_call* call, uint32_t index, uint64_t* handle);
+/* FAILED_PRECONDITION while the call is in flight or was never submitted. */
 POCKET_API int32_t pocket_call_receipt(const pocket_call* call, pocket_receipt* receipt);
 /* Gives a kept tensor back. */
 POCKET_API int32_t pocket_handle_release(pocket_model* model, uint64_t handle);

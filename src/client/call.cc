@@ -247,7 +247,7 @@ Result<void> Call::result() {
   return Error{code, std::move(message)};
 }
 
-Result<TensorRecord> Call::answered_record(uint32_t index) {
+Result<TensorRecord> Call::answered_record(uint32_t index) const {
   if (index >= outputs_.size()) {
     return Error{POCKET_NOT_FOUND, "the model has no output " + std::to_string(index)};
   }
@@ -300,6 +300,16 @@ Result<pocket_receipt> Call::receipt() const {
   pocket_receipt receipt{};
   receipt.queue_ns = pending_.completion.queue_ns;
   receipt.compute_ns = pending_.completion.compute_ns;
+  receipt.cpu_ns = pending_.completion.cpu_ns;
+  for (const auto& input : inputs_) receipt.bytes_in += input.record.bytes;
+  for (uint32_t index = 0; index < outputs_.size(); ++index) {
+    if (outputs_[index].keep) continue;
+    if (const auto record = answered_record(index); record.ok()) receipt.bytes_out += record->bytes;
+  }
+  receipt.lent_cpu = pending_.completion.lent_cpu;
+  receipt.borrowed_cpu = pending_.completion.borrowed_cpu;
+  receipt.lent_memory_pages = pending_.completion.lent_memory_pages;
+  receipt.retry_after_us = pending_.completion.retry_after_us;
   return receipt;
 }
 

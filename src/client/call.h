@@ -64,7 +64,7 @@ class Call {
   Result<void> submit_again();
   Result<void> make_more_room();
   Result<void> result();
-  Result<wire::TensorRecord> answered_record(uint32_t index);
+  Result<wire::TensorRecord> answered_record(uint32_t index) const;
 
   Model& model_;
   Mutex channel_mutex_;               // only for cancel(), which runs beside the owner

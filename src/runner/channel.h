@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/board.h"
+#include "runner/flow.h"
 #include "runner/handle_store.h"
 #include "runner/model.h"
 #include "wire/layout.h"
@@ -22,6 +23,7 @@
 namespace pocket::runner {
 
 class Channel;
+class Tenant;
 
 /// One submission on its way through the runner: private copies of everything the client wrote.
 struct Call {
@@ -31,8 +33,14 @@ struct Call {
   std::vector<std::byte> block;
   wire::CallView view;
   uint64_t seen_ns = 0;
-  uint64_t start_number = 0;   // among its model's calls; set by the scheduler
-  bool started_alone = false;  // likewise
+  // Set by the scheduler; guarded by its lock once the call is there.
+  uint64_t start_number = 0;  // among its model's calls
+  uint64_t started_ns = 0;
+  uint64_t expected_ns = 0;    // what it takes by the clock; 0: unknown
+  double charged_ns = 0;       // processor time that its flows were charged beforehand
+  bool started_alone = false;  // no other call of its model ran
+  bool slipped_in = false;     // beyond what may run, because it is short
+  bool left_alone = false;     // cancelled while it ran
   std::atomic<bool> cancelled{false};
 };
 
@@ -43,7 +51,10 @@ struct Outcome {
   std::vector<wire::TensorRecord> table;  // for OK
   uint64_t queue_ns = 0;
   uint64_t compute_ns = 0;
-  uint64_t needed_bytes = 0;
+  uint64_t cpu_ns = 0;          // of all threads; 0 where nothing ran
+  uint64_t needed_bytes = 0;    // OUTPUT_TOO_SMALL
+  uint64_t retry_after_ns = 0;  // BUSY
+  bool loan_is_home = false;    // the board knows already that the call is over
 };
 
 /// Any thread: intake and completion have a lock each. A client that breaks the rules of the rings
@@ -59,6 +70,7 @@ class Channel {
     uint32_t slot = wire::kNoBoardSlot;
     UniqueFd doorbell;
     UniqueFd notify;
+    uint32_t tenant = 0;  // the number of whose it is
   };
   explicit Channel(Parts parts) : parts_(std::move(parts)) {}
 
@@ -75,6 +87,8 @@ class Channel {
   void complete(const wire::Submission& submission, const Outcome& outcome);
   /// Forgets a taken submission that nobody waits for any more.
   void drop_call();
+  /// A call that is cut off from its client while it runs lends nothing to it any more.
+  void give_loan_back();
   /// Nothing is taken or answered any more; the client is told when `tell` is set.
   void close(bool tell);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -97,7 +111,11 @@ class Channel {
   bool has_model() const { return parts_.model != nullptr; }
   HandleStore& handles() const { return *parts_.handles; }
   int doorbell() const { return parts_.doorbell.get(); }
+  const Parts& parts() const { return parts_; }
 
+  // The channel's place among those that wait; set once, before its first call.
+  std::shared_ptr<Flow> flow;
+  std::shared_ptr<Tenant> tenant;
   std::atomic<bool> has_spinner{false};  // a worker polls this ring
   std::atomic<uint32_t> calls{0};        // taken and not completed
 
@@ -109,7 +127,7 @@ class Channel {
     return reinterpret_cast<wire::ResponseHeader*>(responses_[0].data());
   }
   uint32_t write_table(const wire::Submission& submission, const Outcome& outcome);
-  void publish(const wire::Submission& submission, const Outcome& outcome);
+  void publish(const wire::Submission& submission, const Outcome& outcome, const Board::Lent& lent);
   bool lends() const { return parts_.board != nullptr && parts_.slot != wire::kNoBoardSlot; }
 
   const Parts parts_;

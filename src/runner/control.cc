@@ -145,6 +145,9 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     answer(request, grown);
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
     detach(request, detach_message->channel);
+  } else if (const auto* tenant_message = message.body.AsRunnerTenant()) {
+    set_rules(*tenant_message);
+    answer(request, ok_result());
   } else if (message.body.AsRunnerBoard() != nullptr) {
     answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
@@ -261,6 +264,13 @@ void Control::unload(uint64_t request, uint32_t id) {
   });
 }
 
+template <typename Table>
+void Control::set_rules(const Table& tenant) {
+  workers_->scheduler().set_rules(
+      tenant.tenant, {tenant.tenant_name, tenant.weight, tenant.priority, tenant.max_in_flight,
+                      tenant.calls_per_second, tenant.cpu_share});
+}
+
 std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {
   std::erase_if(handles_, [](const auto& entry) { return entry.second.expired(); });
   auto& slot = handles_[session];
@@ -288,8 +298,10 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
   parts.handles = handles_of(attach.session);
   parts.board = board_;
   parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
+  parts.tenant = attach.tenant;
   parts.doorbell = std::move(fds[2]);
   parts.notify = std::move(fds[3]);
+  set_rules(attach);
   auto channel = std::make_shared<Channel>(std::move(parts));
   POCKET_RETURN_IF_ERROR(
       channel->add_region(0, fds[0], attach.request_bytes, fds[1], attach.response_bytes));
@@ -317,7 +329,6 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
   if (board_ != nullptr) return Error{POCKET_ALREADY_EXISTS, "this runner has a board"};
   POCKET_ASSIGN_OR_RETURN(board_, Board::map(fds[0], std::move(fds[1])));
   board_->watch_threads([this](uint32_t threads) { limit_threads(threads); });
-  workers_->take_in_while_busy();
   return ok_result();
 }
 

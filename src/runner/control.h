@@ -47,6 +47,8 @@ class Control {
   Result<void> attach(const wire::control::RunnerAttachT& attach, std::vector<UniqueFd> fds);
   Result<void> grow(const wire::control::RunnerGrowT& grow, std::vector<UniqueFd> fds);
   void detach(uint64_t request, uint32_t channel);
+  template <typename Table>
+  void set_rules(const Table& tenant);  // RunnerAttach or RunnerTenant
   void get_stats(uint64_t request);
   Result<void> use_board(std::vector<UniqueFd> fds);
   void limit_threads(uint32_t threads);
