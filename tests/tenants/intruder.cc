@@ -294,6 +294,17 @@ void try_limits(const pocket::Session& session) {
     call.run();
   });
   check(grown == POCKET_RESOURCE_EXHAUSTED, "shared memory: no more than 32 MiB");
+
+  const pocket::Model slow(session, "slow");
+  std::vector<std::unique_ptr<pocket::Call>> calls;
+  for (int index = 0; index < 12; ++index) {
+    calls.push_back(std::make_unique<pocket::Call>(slow));
+    calls.back()->input<float>(0, {4});
+    calls.back()->submit();
+  }
+  int busy = 0;
+  for (auto& call : calls) busy += status_of([&] { call->wait(); }) == POCKET_BUSY;
+  check(busy >= 1 && busy <= 8, "calls in flight: no more than 4");
 }
 
 int attack(const std::vector<pid_t>& pids) {
