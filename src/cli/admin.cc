@@ -66,6 +66,13 @@ Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
   return std::move(*leases);
 }
 
+Result<control::UsageT> get_usage(client::Session& session) {
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::GetUsageT{}, kAnswerNs));
+  auto* usage = reply.message.body.AsUsage();
+  if (usage == nullptr) return unexpected();
+  return std::move(*usage);
+}
+
 Result<void> upgrade_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::UpgradeServiceT{}, kAnswerNs));
   return ok_result();

@@ -23,6 +23,8 @@ Result<void> upgrade_service(client::Session& session);
 Result<void> stop_service(client::Session& session);
 /// The service reads its configuration anew; an error says why nothing has changed.
 Result<wire::control::ReloadedT> reload(client::Session& session);
+/// What the calls came to: everybody's for administrators, else the own tenant's.
+Result<wire::control::UsageT> get_usage(client::Session& session);
 /// With `reconcile` the service first holds its ledger against the groups, and repairs.
 Result<wire::control::LeasesT> get_leases(client::Session& session, bool reconcile);
 

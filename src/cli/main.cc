@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   Action action;
   add_service_command(app, action);
   add_models_command(app, action);
+  add_top_command(app, action);
   add_leases_command(app, action);
   add_reload_command(app, action);
   add_run_commands(app, action);

@@ -87,6 +87,7 @@ json status_json(const wire::control::StatusT& status) {
                        {"max_channels", tenant->max_channels},
                        {"region_bytes", tenant->region_bytes},
                        {"max_region_bytes", tenant->max_region_bytes},
+                       {"max_kept_bytes", tenant->max_kept_bytes},
                        {"max_in_flight", tenant->max_in_flight},
                        {"calls_per_second", tenant->calls_per_second},
                        {"cpu_share", tenant->cpu_share},

@@ -13,13 +13,16 @@ namespace pocket::daemon {
 
 /// What a tenant may have at a time; 0: no limit.
 struct TenantLimits {
+  uint64_t most_kept_bytes() const { return kept_bytes == 0 ? shared_bytes : kept_bytes; }
+
   uint32_t sessions = 0;
   uint32_t channels = 0;
   uint64_t shared_bytes = 0;
   // Enforced by each runner, which sees the calls.
   uint32_t in_flight = 0;
   double calls_per_second = 0;
-  double cpu_share = 0;  // in processors
+  double cpu_share = 0;     // in processors
+  uint64_t kept_bytes = 0;  // of kept tensors; 0: as shared_bytes
   uint32_t weight = 100;
   uint32_t priority = 0;
   bool operator==(const TenantLimits&) const = default;

@@ -20,10 +20,10 @@ using model::TomlReader;
 constexpr std::array<std::string_view, 3> kAccess = {"strict", "public", "administrators"};
 constexpr std::array<std::string_view, 5> kSocket = {"path", "mode", "group", "tenant",
                                                      "administrators"};
-constexpr std::array<std::string_view, 14> kTenant = {
+constexpr std::array<std::string_view, 15> kTenant = {
     "uid",      "cgroup",   "container",    "label",     "socket",           "models",
     "sessions", "channels", "shared_bytes", "in_flight", "calls_per_second", "cpu_share",
-    "weight",   "priority"};
+    "weight",   "priority", "kept_bytes"};
 constexpr std::array<std::string_view, 5> kMatches = {"uid", "cgroup", "container", "label",
                                                       "socket"};
 constexpr size_t kMostNameLength = 64;
@@ -135,6 +135,7 @@ void read_limits(TomlReader& reader, TenantLimits& limits) {
   reader.read_count("sessions", 1, 1'000'000, limits.sessions);
   reader.read_count("channels", 1, 1'000'000, limits.channels);
   reader.read_count("shared_bytes", 65536, int64_t{1} << 44, limits.shared_bytes);
+  reader.read_count("kept_bytes", 1, int64_t{1} << 44, limits.kept_bytes);
   reader.read_count("in_flight", 1, 1'000'000, limits.in_flight);
   reader.read_number("calls_per_second", "calls", limits.calls_per_second);
   reader.read_number("cpu_share", "processors", limits.cpu_share);

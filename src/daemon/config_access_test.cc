@@ -35,7 +35,7 @@ TEST(AccessConfig, ReadsEveryKey) {
       "[[socket]]\npath = '/run/b.sock'\nadministrators = true\n"
       "[tenant.camera]\nmodels = ['face*', 'mobilenet']\nsessions = 1\nchannels = 2\n"
       "shared_bytes = 65536\nin_flight = 3\ncalls_per_second = 4.5\ncpu_share = 0.5\nweight = 6\n"
-      "priority = 7\n"
+      "priority = 7\nkept_bytes = 8\n"
       "[tenant.shop]\nuid = 5\ncgroup = '/shop/*'\ncontainer = ['1f3a*']\nsocket = "
       "'/run/b.sock'\n");
   EXPECT_TRUE(access.strict);
@@ -48,7 +48,7 @@ TEST(AccessConfig, ReadsEveryKey) {
   const TenantConfig& camera = access.tenants[0];
   EXPECT_EQ(camera.name, "camera");
   EXPECT_THAT(camera.models, ElementsAre("face*", "mobilenet"));
-  EXPECT_EQ(camera.limits, (TenantLimits{1, 2, 65536, 3, 4.5, 0.5, 6, 7}));
+  EXPECT_EQ(camera.limits, (TenantLimits{1, 2, 65536, 3, 4.5, 0.5, 8, 6, 7}));
   const TenantConfig& shop = access.tenants[1];
   EXPECT_THAT(shop.uids, ElementsAre(5U));
   EXPECT_THAT(shop.cgroups, ElementsAre("/shop/*"));

@@ -52,6 +52,14 @@ struct OpenedModel {
   model::ModelSource source;
 };
 
+/// What a runner says of its calls; models and tenants by number.
+struct RunnerUsage {
+  pid_t pid = 0;
+  std::string engine;
+  bool answered = false;
+  wire::control::RunnerStatsT stats;
+};
+
 /// Loads, shares, keeps and unloads models, each group of them in a runner of its own. Loop's
 /// thread only.
 class Models {
@@ -95,6 +103,11 @@ class Models {
   /// Tells every runner what a tenant may from now on.
   void tell_runners(const wire::control::RunnerTenantT& tenant);
   std::vector<wire::control::RunnerEntryT> list_runners() const;
+  /// Asks every runner; `done` is called once, when all have answered or a second later.
+  void gather_usage(std::function<void(std::vector<RunnerUsage>)> done);
+  /// A loaded copy by the number that its runner knows it by; none when it is gone.
+  const LoadedModel* loaded(uint32_t id) const;
+  std::vector<const LoadedModel*> all_loaded() const;
   const std::string& root() const { return repository_.root(); }
 
   /// Ends every runner; `done` is called once none is left.

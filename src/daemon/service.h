@@ -117,6 +117,8 @@ class Service {
   bool may_see(const Session& viewer, const Session& other) const;
   wire::control::ModelsT models_for(const Session& session) const;
   wire::control::StatusT status(const Session& session) const;
+  void get_usage(Session& session, uint64_t request);
+  wire::control::UsageT usage_for(const Session& viewer, std::vector<RunnerUsage> answers) const;
   Result<std::vector<std::unique_ptr<Listener>>> prepare_sockets(const AccessConfig& wanted);
   void review_sessions();
   void review_channels(Session& session);

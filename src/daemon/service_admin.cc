@@ -15,6 +15,8 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     answer(session.id, request, models_for(session));
   } else if (message.body.AsGetStatus() != nullptr) {
     answer(session.id, request, status(session));
+  } else if (message.body.AsGetUsage() != nullptr) {
+    get_usage(session, request);
   } else if (const auto* load = message.body.AsLoadModel()) {
     load_model(session, request, *load);
   } else if (const auto* unload = message.body.AsUnloadModel()) {

@@ -21,6 +21,7 @@ control::TenantEntryT tenant_entry(const Tenant& tenant) {
   entry.weight = tenant.limits.weight;
   entry.priority = tenant.limits.priority;
   entry.refusals = tenant.refusals;
+  entry.max_kept_bytes = tenant.limits.most_kept_bytes();
   return entry;
 }
 

@@ -20,6 +20,7 @@ void describe(const Tenant& tenant, Table& table) {
   table.max_in_flight = tenant.limits.in_flight;
   table.calls_per_second = tenant.limits.calls_per_second;
   table.cpu_share = tenant.limits.cpu_share;
+  table.kept_bytes = tenant.limits.most_kept_bytes();
 }
 
 /// A tenant's line in the status.

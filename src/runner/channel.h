@@ -124,6 +124,7 @@ class Channel {
   // The channel's place among those that wait; set once, before its first call.
   std::shared_ptr<Flow> flow;
   std::shared_ptr<Tenant> tenant;
+  std::shared_ptr<FlowStats> tally;  // of its tenant's calls with its model; the scheduler's lock
   std::atomic<bool> has_spinner{false};  // a worker polls this ring
   std::atomic<uint32_t> calls{0};        // taken and not completed
 

@@ -95,6 +95,7 @@ Result<void> Control::run() {
   ready.engine = plugin_.api().name;
   ready.engine_version = plugin_.api().version;
   send(0, std::move(ready));
+  workers_->refusals().on_first([this] { send(0, control::RunnerRefusalsT{}); });
   while (true) {
     auto packet = ipc::receive_packet_until(socket_.get(), kForever);
     if (!packet.ok()) {
@@ -152,6 +153,8 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
     get_stats(request);
+  } else if (message.body.AsRunnerGetRefusals() != nullptr) {
+    get_refusals(request);
   } else if (message.body.AsRunnerShutdown() != nullptr) {
     return false;
   } else {
@@ -240,6 +243,7 @@ void Control::unload(uint64_t request, uint32_t id) {
     answer(request, Error{POCKET_NOT_FOUND, fmt::format("no model {}", id)});
     return;
   }
+  workers_->scheduler().forget_model(id);
   // An engine may take its time to let go, and other models of this runner go on meanwhile.
   auto last = std::make_shared<std::shared_ptr<RunnerModel>>(std::move(model));
   in_background(request, [this, request, last] {
@@ -254,14 +258,17 @@ void Control::set_rules(const Table& tenant) {
   workers_->scheduler().set_rules(
       tenant.tenant, {tenant.tenant_name, tenant.weight, tenant.priority, tenant.max_in_flight,
                       tenant.calls_per_second, tenant.cpu_share});
+  auto& budget = kept_[tenant.tenant];
+  if (budget == nullptr) budget = std::make_shared<KeptBudget>();
+  budget->set_limit(tenant.tenant_name, tenant.kept_bytes);
 }
 
-std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {
+std::shared_ptr<HandleStore> Control::handles_of(uint64_t session, uint32_t tenant) {
   std::erase_if(handles_, [](const auto& entry) { return entry.second.expired(); });
   auto& slot = handles_[session];
   auto store = slot.lock();
   if (store == nullptr) {
-    store = std::make_shared<HandleStore>();
+    store = std::make_shared<HandleStore>(kept_.at(tenant));
     slot = store;
   }
   return store;
@@ -282,13 +289,13 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
     parts.model = found->second;
   }
   parts.client = parts.model->join(attach.session);
-  parts.handles = handles_of(attach.session);
+  set_rules(attach);
+  parts.handles = handles_of(attach.session, attach.tenant);
   parts.board = board_;
   parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
   parts.tenant = attach.tenant;
   parts.doorbell = std::move(fds[2]);
   parts.notify = std::move(fds[3]);
-  set_rules(attach);
   auto channel = std::make_shared<Channel>(std::move(parts));
   POCKET_RETURN_IF_ERROR(
       channel->add_region(0, fds[0], attach.request_bytes, fds[1], attach.response_bytes));
@@ -326,22 +333,6 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
 void Control::limit_threads(uint32_t threads) {
   table_.limit_threads(threads);
   workers_->limit_to(threads);
-}
-
-void Control::get_stats(uint64_t request) {
-  control::RunnerStatsT stats;
-  MutexLock lock(models_mutex_);
-  for (const auto& [id, model] : models_) {
-    auto entry = std::make_unique<control::RunnerModelStatsT>();
-    entry->model = id;
-    entry->calls = model->counters().calls.load();
-    entry->errors = model->counters().errors.load();
-    entry->queue_ns = model->counters().queue_ns.load();
-    entry->compute_ns = model->counters().compute_ns.load();
-    entry->last_call_ns = model->counters().last_call_ns.load();
-    stats.models.push_back(std::move(entry));
-  }
-  send(request, std::move(stats));
 }
 
 }  // namespace pocket::runner

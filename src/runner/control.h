@@ -60,9 +60,10 @@ class Control {
   template <typename Table>
   void set_rules(const Table& tenant);  // RunnerAttach or RunnerTenant
   void get_stats(uint64_t request);
+  void get_refusals(uint64_t request);
   Result<void> use_board(std::vector<UniqueFd> fds);
   void limit_threads(uint32_t threads);
-  std::shared_ptr<HandleStore> handles_of(uint64_t session);
+  std::shared_ptr<HandleStore> handles_of(uint64_t session, uint32_t tenant);
 
   template <typename Table>
   void send(uint64_t request, Table body) {
@@ -82,6 +83,7 @@ class Control {
   std::map<uint32_t, wire::control::RunnerLoadedModelT> loaded_ POCKET_GUARDED_BY(models_mutex_);
   std::atomic<uint32_t> loading_{0};
   std::unordered_map<uint64_t, std::weak_ptr<HandleStore>> handles_;  // by session
+  std::map<uint32_t, std::shared_ptr<KeptBudget>> kept_;              // by tenant
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
   std::unique_ptr<Workers> workers_;

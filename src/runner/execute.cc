@@ -241,7 +241,8 @@ Result<void> check_outputs(const Call& call) {
 
 }  // namespace
 
-Result<void> prepare(Call& call) {
+Result<void> prepare(Call& call, bool* malformed) {
+  if (malformed != nullptr) *malformed = true;
   const wire::RegionSizes sizes = call.channel->sizes();
   POCKET_RETURN_IF_ERROR(wire::check_submission(call.submission, sizes));
   call.block.resize(call.submission.block_bytes);
@@ -250,6 +251,7 @@ Result<void> prepare(Call& call) {
       call.channel->request_data(call.submission.block_region, call.submission.block_offset),
       call.block.size());
   POCKET_ASSIGN_OR_RETURN(call.view, wire::check_block(call.block, call.submission, sizes));
+  if (malformed != nullptr) *malformed = false;
   POCKET_RETURN_IF_ERROR(check_inputs(call));
   return check_outputs(call);
 }

@@ -19,7 +19,7 @@ struct CallTimes {
   Histogram compute;
 };
 
-/// What the calls of one flow or model came to.
+/// What the calls of one flow or model, or of a tenant with a model, came to.
 struct FlowStats {
   uint64_t calls = 0;
   uint64_t errors = 0;
@@ -28,7 +28,7 @@ struct FlowStats {
   uint64_t cpu_ns = 0;
   uint64_t queue_ns = 0;
   uint64_t compute_ns = 0;
-  std::unique_ptr<CallTimes> times;  // none of clients, which are many
+  std::unique_ptr<CallTimes> times;  // of a tenant's calls with one model only
 };
 
 /// A node of the tree. The root's children are tenants, theirs are clients (sessions), and theirs

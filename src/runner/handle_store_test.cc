@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 
 namespace pocket::runner {
@@ -80,6 +81,31 @@ TEST(HandleStore, MemoryIsAligned) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.get()) % 64, 0U);
   }
   EXPECT_EQ(allocate_memory(SIZE_MAX), nullptr);
+}
+
+TEST(HandleStore, SessionsOfATenantShareWhatItMayKeep) {
+  const auto budget = std::make_shared<KeptBudget>();
+  budget->set_limit("camera", 100);
+  HandleStore first(budget);
+  auto second = std::make_unique<HandleStore>(budget);
+  const auto handle = first.keep(tensor(60));
+  ASSERT_TRUE(handle.ok());
+  ASSERT_TRUE(second->keep(tensor(40)).ok());
+  const auto refused = second->keep(tensor(1));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, POCKET_RESOURCE_EXHAUSTED);
+  EXPECT_NE(refused.error().message.find("tenant.camera.kept_bytes"), std::string::npos);
+  EXPECT_EQ(budget->use().bytes, 100U);
+  EXPECT_EQ(budget->use().tensors, 2U);
+  // What a session that is gone kept, and what is released, is free for the others.
+  second.reset();
+  ASSERT_TRUE(first.release(*handle).ok());
+  EXPECT_EQ(budget->use().bytes, 0U);
+  ASSERT_TRUE(first.keep(tensor(100)).ok());
+  budget->set_limit("camera", 50);
+  EXPECT_FALSE(first.keep(tensor(1)).ok());
+  budget->set_limit("camera", 0);
+  EXPECT_TRUE(first.keep(tensor(1000)).ok());
 }
 
 }  // namespace

@@ -54,6 +54,19 @@ void Scheduler::add(Channel& channel) {
     entry = client;
   }
   channel.flow = std::make_shared<Flow>(std::move(client));
+  auto& tally = tallies_[{parts.tenant, parts.model_number}];
+  if (tally == nullptr) tally = std::make_shared<FlowStats>();
+  channel.tally = tally;
+}
+
+void Scheduler::forget_model(uint32_t model) {
+  MutexLock lock(mutex_);
+  std::erase_if(tallies_, [&](const auto& entry) { return entry.first.second == model; });
+}
+
+std::pair<uint32_t, uint32_t> Scheduler::in_flight(const Channel& channel) const {
+  MutexLock lock(mutex_);
+  return {channel.flow->waiting_calls(), channel.flow->running_calls()};
 }
 
 ModelTurns& Scheduler::turns_of(const Call& call) const {
@@ -73,6 +86,7 @@ Scheduler::Taken Scheduler::take_in(std::unique_ptr<Call>& call, uint32_t thread
     client_of(*call).stats.refused += 1;
     client_of(*call).parent()->stats.refused += 1;
     turns.stats.refused += 1;
+    channel.tally->refused += 1;
     return Taken::kRefused;
   }
   if (at_once && size_.load() == 0 && may_start(*call, threads)) {
@@ -211,18 +225,18 @@ bool Scheduler::ended(const Call& call, const Usage& usage, uint32_t threads) {
 void Scheduler::record(const Call& call, const Usage& usage) {
   MutexLock lock(mutex_);
   Flow& client = client_of(call);
-  for (FlowStats* stats : {&client.stats, &client.parent()->stats, &turns_of(call).stats}) {
+  FlowStats* const tally = call.channel->tally.get();
+  for (FlowStats* stats : {&client.stats, &client.parent()->stats, &turns_of(call).stats, tally}) {
     stats->calls += 1;
     stats->errors += usage.status == POCKET_OK ? 0 : 1;
     stats->expired += usage.compute_ns == 0 && usage.status == POCKET_DEADLINE_EXCEEDED ? 1 : 0;
     stats->cpu_ns += usage.cpu_ns;
     stats->queue_ns += usage.queue_ns;
     stats->compute_ns += usage.compute_ns;
-    if (stats == &client.stats) continue;
-    if (stats->times == nullptr) stats->times = std::make_unique<CallTimes>();
-    stats->times->queue.add(usage.queue_ns);
-    if (usage.compute_ns > 0) stats->times->compute.add(usage.compute_ns);
   }
+  if (tally->times == nullptr) tally->times = std::make_unique<CallTimes>();
+  tally->times->queue.add(usage.queue_ns);
+  if (usage.compute_ns > 0) tally->times->compute.add(usage.compute_ns);
 }
 
 int Scheduler::patience_ms() const {

@@ -66,6 +66,8 @@ class Scheduler {
                                bool* was_running = nullptr);
   /// Takes every queued call of a channel out.
   std::vector<std::unique_ptr<Call>> remove_channel(const Channel& channel);
+  /// Calls of a channel that wait and that run.
+  std::pair<uint32_t, uint32_t> in_flight(const Channel& channel) const;
   /// Queued calls; without the lock, so a hint to who did not queue or pop them.
   size_t size() const { return size_.load(); }
 
@@ -83,6 +85,14 @@ class Scheduler {
       if (const auto flow = client.lock()) look(key.first, key.second, *flow);
     }
   }
+  /// What each tenant's calls with each model came to, with the numbers of both.
+  template <typename Look>
+  void look_at_tallies(Look&& look) const {
+    MutexLock lock(mutex_);
+    for (const auto& [key, stats] : tallies_) look(key.first, key.second, *stats);
+  }
+  /// A model is gone: what its calls came to goes too, when the last of its channels does.
+  void forget_model(uint32_t model);
   template <typename Look>
   void look_at_model(const RunnerModel& model, Look&& look) const {
     MutexLock lock(mutex_);
@@ -109,6 +119,9 @@ class Scheduler {
   std::map<uint32_t, std::shared_ptr<Tenant>> tenants_ POCKET_GUARDED_BY(mutex_);
   // By tenant and session. A client is its channels' and their calls'.
   std::map<std::pair<uint32_t, uint64_t>, std::weak_ptr<Flow>> clients_ POCKET_GUARDED_BY(mutex_);
+  // By tenant and model.
+  std::map<std::pair<uint32_t, uint32_t>, std::shared_ptr<FlowStats>> tallies_
+      POCKET_GUARDED_BY(mutex_);
   std::atomic<size_t> size_{0};  // written under mutex_
   std::vector<Call*> running_ POCKET_GUARDED_BY(mutex_);
   uint32_t slipped_in_ POCKET_GUARDED_BY(mutex_) = 0;      // of running_

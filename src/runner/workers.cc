@@ -178,7 +178,12 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
   call->channel = channel;
   call->submission = submission;
   call->seen_ns = monotonic_ns();
-  if (auto prepared = prepare(*call); !prepared.ok()) {
+  bool malformed = false;
+  if (auto prepared = prepare(*call, &malformed); !prepared.ok()) {
+    if (malformed) {
+      note_refusal(*channel, RefusalKind::kMalformed, prepared.error().code,
+                   prepared.error().message);
+    }
     answer(*channel, submission, prepared.error());
     scheduler_.recycle(std::move(call));
     return;
@@ -195,6 +200,7 @@ void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submis
       channel->drop_call();
       break;
     case Scheduler::Taken::kRefused:
+      note_refusal(*channel, RefusalKind::kLimit, POCKET_BUSY, refusal.message);
       answer(*channel, submission, {POCKET_BUSY, std::move(refusal.message)},
              refusal.retry_after_ns);
   }
@@ -224,8 +230,26 @@ void Workers::release_handle(Channel& channel, const wire::Submission& submissio
   if (auto released = channel.handles().release(submission.block_offset); !released.ok()) {
     outcome.status = released.error().code;
     outcome.message = std::move(released.error().message);
+    note_refusal(channel, RefusalKind::kHandle, outcome.status, outcome.message);
   }
   channel.complete(submission, outcome);
+}
+
+void Workers::note_refusal(const Channel& channel, RefusalKind kind, pocket_status status,
+                           const std::string& message) {
+  refusals_.add(channel.session(), channel.parts().model_number, kind, status, message);
+}
+
+/// What came out of a call that is a refusal: a limit of memory, or another's kept tensor.
+void Workers::note_outcome(const Call& call, const Outcome& outcome) {
+  if (outcome.status == POCKET_RESOURCE_EXHAUSTED) {
+    note_refusal(*call.channel, RefusalKind::kLimit, outcome.status, outcome.message);
+  } else if (outcome.status == POCKET_NOT_FOUND &&
+             std::ranges::any_of(call.view.inputs, [](const auto& input) {
+               return (input.flags & wire::kTensorByHandle) != 0;
+             })) {
+    note_refusal(*call.channel, RefusalKind::kHandle, outcome.status, outcome.message);
+  }
 }
 
 Outcome Workers::run_measured(const Call& call) {
@@ -268,6 +292,7 @@ std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
   counters.last_call_ns.store(call->seen_ns, std::memory_order_relaxed);
   channel->complete(call->submission, outcome);
   scheduler_.record(*call, usage);
+  if (outcome.status != POCKET_OK) note_outcome(*call, outcome);
   scheduler_.recycle(std::move(call));
   return channel;
 }

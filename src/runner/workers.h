@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "runner/channel.h"
 #include "runner/processor_time.h"
+#include "runner/refusals.h"
 #include "runner/scheduler.h"
 
 namespace pocket::runner {
@@ -38,6 +39,7 @@ class Workers {
   std::shared_ptr<Channel> find(uint32_t channel) const;
   std::vector<std::shared_ptr<Channel>> all() const;
   Scheduler& scheduler() { return scheduler_; }
+  Refusals& refusals() { return refusals_; }
 
   /// Lets running calls end, answers queued ones with `reason`, and ends the threads.
   void shut_down(const Error& reason = {POCKET_CANCELLED, "the service is shutting down"});
@@ -54,6 +56,9 @@ class Workers {
               uint64_t retry_after_ns = 0);
   void cancel(Channel& channel, uint64_t call_id);
   void release_handle(Channel& channel, const wire::Submission& submission);
+  void note_refusal(const Channel& channel, RefusalKind kind, pocket_status status,
+                    const std::string& message);
+  void note_outcome(const Call& call, const Outcome& outcome);
   /// Runs a started call; returns its channel.
   std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
   Outcome run_measured(const Call& call);
@@ -70,6 +75,7 @@ class Workers {
   UniqueFd epoll_;
   UniqueFd wake_;
   Scheduler scheduler_;
+  Refusals refusals_;
   ProcessorTime processor_time_;
   mutable SharedMutex channels_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_

@@ -51,11 +51,12 @@ int milliseconds_until(uint64_t due_ns) {
 Result<Supervisor> Supervisor::create(Options options) {
   POCKET_ASSIGN_OR_RETURN(Keeper keeper, Keeper::create());
   Supervisor supervisor(std::move(options), std::move(keeper));
+  supervisor.on_terminal_ = !supervisor.options_.background && ::isatty(STDERR_FILENO) == 1;
   // Runners that a process left behind come to this one when they end.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, signal);
   if (::sigprocmask(SIG_BLOCK, &signals, &supervisor.mask_before_) != 0) {
     return errno_error("sigprocmask", errno);
   }
@@ -147,8 +148,11 @@ void Supervisor::take_signal() {
   while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
     const int signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGCHLD) continue;  // see reap()
-    stopping_ = signal;
-    if (child_ > 0) ::kill(child_, signal);
+    // SIGHUP is for pocketd, which reads its configuration anew; from a terminal it is the end of
+    // that, and of what runs in its foreground.
+    const bool ends = signal != SIGHUP || on_terminal_;
+    if (ends) stopping_ = signal;
+    if (child_ > 0) ::kill(child_, ends && signal == SIGHUP ? SIGTERM : signal);
   }
 }
 

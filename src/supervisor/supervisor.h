@@ -61,6 +61,7 @@ class Supervisor {
   UniqueFd signals_;
   sigset_t mask_before_{};
   Restarts restarts_;
+  bool on_terminal_ = false;
   int stopping_ = 0;  // the signal that asked for the end
   std::string log_;   // the process's log file, where it writes one in the background
 

@@ -170,6 +170,14 @@ class Supervised(ServiceTest):
             wait_until(lambda process=process: not is_running(process), f"the end of {process}")
         self.assert_nothing_left()
 
+    def test_a_hangup_signal_has_the_configuration_read_anew(self):
+        pid, supervisor = self.run_detached("--config", self.config("[limits]\nsessions = 100\n"))
+        self.config("[limits]\nsessions = 200\n")
+        os.kill(supervisor, signal.SIGHUP)
+        wait_until(lambda: "changed: limits.sessions: 200, was 100" in read(self.log), "the new limit")
+        self.assertEqual(self.answering(), pid)
+        self.assertTrue(is_running(supervisor))
+
     def test_service_kill_ends_both(self):
         pid, supervisor = self.run_detached("--config", self.config())
         self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)

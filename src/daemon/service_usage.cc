@@ -1,0 +1,141 @@
+// What calls came to, as administrators and tenants are told of it.
+#include <algorithm>
+#include <map>
+
+#include "base/clock.h"
+#include "daemon/service.h"
+
+namespace pocket::daemon {
+
+namespace control = wire::control;
+
+namespace {
+
+// An answer must fit one packet.
+constexpr size_t kMostBytes = size_t{128} * 1024;
+constexpr size_t kBytesOfEntry = 400;  // names included
+constexpr size_t kMostModels = 256;
+
+using ModelName = std::pair<std::string, std::string>;  // and version
+
+std::unique_ptr<control::UsageEntryT> translate(control::RunnerUsageT& from) {
+  auto entry = std::make_unique<control::UsageEntryT>();
+  entry->calls = from.calls;
+  entry->errors = from.errors;
+  entry->refused = from.refused;
+  entry->expired = from.expired;
+  entry->queue_ns = from.queue_ns;
+  entry->compute_ns = from.compute_ns;
+  entry->cpu_ns = from.cpu_ns;
+  entry->waiting = from.waiting;
+  entry->running = from.running;
+  entry->queue_times = std::move(from.queue_times);
+  entry->compute_times = std::move(from.compute_times);
+  return entry;
+}
+
+size_t bytes_of(const control::UsageEntryT& entry) {
+  size_t bytes = kBytesOfEntry;
+  for (const auto* times : {entry.queue_times.get(), entry.compute_times.get()}) {
+    if (times != nullptr) bytes += 4 * times->counts.size();
+  }
+  return bytes;
+}
+
+/// The busiest first, and as many as have room.
+void shorten(control::UsageT& usage) {
+  std::ranges::sort(usage.entries, std::greater(), [](const auto& entry) { return entry->cpu_ns; });
+  size_t bytes = 0;
+  size_t shown = 0;
+  while (shown < usage.entries.size() && bytes <= kMostBytes) {
+    bytes += bytes_of(*usage.entries[shown++]);
+  }
+  usage.left_out += static_cast<uint32_t>(usage.entries.size() - shown);
+  usage.entries.resize(shown);
+}
+
+}  // namespace
+
+void Service::get_usage(Session& session, uint64_t request) {
+  models_.gather_usage([this, id = session.id, request](std::vector<RunnerUsage> answers) {
+    if (const Session* viewer = find(id)) {
+      answer(id, request, usage_for(*viewer, std::move(answers)));
+    }
+  });
+}
+
+control::UsageT Service::usage_for(const Session& viewer, std::vector<RunnerUsage> answers) const {
+  const bool all = viewer.member.administrator;
+  // A loaded copy may have several names: one under which the viewer's tenant has it open.
+  std::map<uint32_t, ModelName> names;
+  if (!all) {
+    for (const auto& [id, session] : sessions_) {
+      if (!may_see(viewer, *session)) continue;
+      for (const auto& [number, channel] : session->channels) {
+        if (channel->model == nullptr) continue;
+        names[channel->model->id] = {channel->model_name, channel->model_version};
+      }
+    }
+  }
+  std::map<uint32_t, std::string> tenants;
+  for (const auto& tenant : tenants_.all()) {
+    // Clients of no tenant of the configuration are strangers to each other.
+    const bool own = tenant->id != 0 && tenant == viewer.member.tenant;
+    if (all || own) tenants[tenant->id] = tenant->name;
+  }
+  control::UsageT usage;
+  usage.clock_ns = monotonic_ns();
+  for (RunnerUsage& runner : answers) {
+    if (all) {
+      auto entry = std::make_unique<control::UsageRunnerT>();
+      entry->pid = runner.pid;
+      entry->engine = runner.engine;
+      entry->answered = runner.answered;
+      entry->cpu_ns = runner.stats.cpu_ns;
+      usage.runners.push_back(std::move(entry));
+      usage.left_out += runner.stats.left_out;
+    }
+    for (const auto& from : runner.stats.usage) {
+      const auto tenant = tenants.find(from->tenant);
+      const LoadedModel* model = models_.loaded(from->model);
+      if (model == nullptr || (tenant == tenants.end() && !all)) continue;
+      const auto name = names.find(from->model);
+      if (!all && name == names.end() &&
+          !tenants_.may_use(viewer.member, model->source.name, model->source.manifest.is_public)) {
+        continue;
+      }
+      auto entry = translate(*from);
+      entry->tenant = tenant == tenants.end() ? "(gone)" : tenant->second;
+      entry->model = name == names.end() ? model->source.name : name->second.first;
+      entry->version = name == names.end() ? model->source.version : name->second.second;
+      entry->runner_pid = all ? runner.pid : 0;
+      usage.entries.push_back(std::move(entry));
+    }
+    for (const auto& from : runner.stats.kept) {
+      const auto tenant = tenants.find(from->tenant);
+      if (tenant == tenants.end()) continue;
+      auto kept = std::make_unique<control::UsageKeptT>();
+      kept->tenant = tenant->second;
+      kept->runner_pid = all ? runner.pid : 0;
+      kept->tensors = from->tensors;
+      kept->bytes = from->bytes;
+      kept->max_bytes = from->max_bytes;
+      usage.kept.push_back(std::move(kept));
+    }
+  }
+  shorten(usage);
+  for (const LoadedModel* model : models_.all_loaded()) {
+    if (!all || usage.models.size() == kMostModels) break;
+    auto entry = std::make_unique<control::UsageModelT>();
+    entry->name = model->source.name;
+    entry->version = model->source.version;
+    entry->engine = model->engine;
+    entry->runner_pid = model->runner == nullptr ? 0 : model->runner->pid();
+    entry->channels = model->channels;
+    entry->memory_bytes = model->memory_bytes;
+    usage.models.push_back(std::move(entry));
+  }
+  return usage;
+}
+
+}  // namespace pocket::daemon
