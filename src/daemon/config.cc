@@ -25,13 +25,15 @@ namespace {
 
 using model::TomlReader;
 
-constexpr std::array<std::string_view, 8> kTables = {"service", "limits", "engines", "models",
-                                                     "budget",  "access", "socket",  "tenant"};
+constexpr std::array<std::string_view, 10> kTables = {"service", "limits",  "engines", "models",
+                                                      "budget",  "access",  "socket",  "tenant",
+                                                      "log",     "fairness"};
+constexpr std::array<std::string_view, 5> kLog = {"level", "format", "file", "audit", "per_second"};
+constexpr std::array<std::string_view, 1> kFairness = {"weights"};
 constexpr std::array<std::string_view, 7> kBudget = {
     "cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
-constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
-                                                      "engine_dir", "runner",       "log_level",
-                                                      "log_file",   "drain_seconds"};
+constexpr std::array<std::string_view, 6> kService = {"socket",     "socket_mode", "models",
+                                                      "engine_dir", "runner",      "drain_seconds"};
 constexpr std::array<std::string_view, 6> kLimits = {"sessions",         "channels_per_session",
                                                      "region_bytes",     "session_bytes",
                                                      "patience_seconds", "runners"};
@@ -49,12 +51,36 @@ Result<void> read_service(const toml::table& table, const std::string& path, Con
   reader.read<std::string>("models", "a path", config.models);
   reader.read<std::string>("engine_dir", "a path", config.engine_dir);
   reader.read<std::string>("runner", "a path", config.runner);
-  reader.read<std::string>("log_level", "debug, info, warning or error", config.log_level);
-  if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
-    reader.fail(*table.get("log_level"), "'log_level' must be debug, info, warning or error");
-  }
-  reader.read<std::string>("log_file", "a path", config.log_file);
   reader.read_seconds("drain_seconds", config.drain_seconds);
+  return reader.result();
+}
+
+Result<void> read_log(const toml::table& table, const std::string& path, LogConfig& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kLog);
+  reader.read<std::string>("level", "debug, info, warning or error", config.level);
+  if (std::find(kLogLevels.begin(), kLogLevels.end(), config.level) == kLogLevels.end()) {
+    reader.fail(*table.get("level"), "'level' must be debug, info, warning or error");
+  }
+  reader.read<std::string>("format", "text or json", config.format);
+  if (config.format != "text" && config.format != "json") {
+    reader.fail(*table.get("format"), "'format' must be text or json");
+  }
+  reader.read<std::string>("file", "a path", config.file);
+  reader.read<std::string>("audit", "a path", config.audit);
+  reader.read_number("per_second", "lines", config.per_second);
+  return reader.result();
+}
+
+Result<void> read_fairness(const toml::table& table, const std::string& path, Config& config) {
+  TomlReader reader(table, path);
+  reader.refuse_unknown_keys(kFairness);
+  std::string weights = config.lent_weights ? "lent" : "configured";
+  reader.read<std::string>("weights", "configured or lent", weights);
+  if (weights != "configured" && weights != "lent") {
+    reader.fail(*table.get("weights"), "'weights' must be configured or lent");
+  }
+  config.lent_weights = weights == "lent";
   return reader.result();
 }
 
@@ -181,12 +207,16 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
   const toml::table& engines = table("engines");
   const toml::table& models = table("models");
   const toml::table& budget = table("budget");
+  const toml::table& log = table("log");
+  const toml::table& fairness = table("fairness");
   POCKET_RETURN_IF_ERROR(reader.result());
   POCKET_RETURN_IF_ERROR(read_service(service, path, config));
   POCKET_RETURN_IF_ERROR(read_limits(limits, path, config));
   POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
   POCKET_RETURN_IF_ERROR(read_budget(budget, path, config));
   POCKET_RETURN_IF_ERROR(read_models(models, path, config));
+  POCKET_RETURN_IF_ERROR(read_log(log, path, config.log));
+  POCKET_RETURN_IF_ERROR(read_fairness(fairness, path, config));
   return read_access(file, path, config.access);
 }
 
@@ -198,6 +228,15 @@ Result<void> read_config_file(const std::string& path, Config& config) {
   std::ifstream file(path);
   if (!file) return errno_error(fmt::format("reading configuration '{}'", path), errno);
   return parse_config({std::istreambuf_iterator<char>(file), {}}, path, config);
+}
+
+log::Settings log_settings(const LogConfig& config) {
+  constexpr uint64_t kRotateBytes = 4u << 20;  // in the background the log stays small by itself
+  return {.program = "pocketd",
+          .level = config.level,
+          .json = config.format == "json",
+          .file = config.file,
+          .rotate_bytes = config.rotate ? kRotateBytes : 0};
 }
 
 Result<void> complete_config(Config& config) {

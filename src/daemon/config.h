@@ -10,8 +10,19 @@
 
 #include "base/result.h"
 #include "daemon/access_config.h"
+#include "log/log.h"
 
 namespace pocket::daemon {
+
+/// [log]: what is written where.
+struct LogConfig {
+  std::string level = "info";
+  std::string format = "text";  // or json
+  std::string file;             // empty: standard error
+  bool rotate = false;          // by size: nobody chose the file
+  std::string audit;            // file of refusals; empty: the log
+  double per_second = 10;       // lines for each tenant and kind of refusal; 0: all
+};
 
 struct Config {
   // [service]
@@ -20,8 +31,6 @@ struct Config {
   std::string models = "models";
   std::string engine_dir;  // empty: beside the executable
   std::string runner;      // empty: beside the executable
-  std::string log_level = "info";
-  std::string log_file;  // empty: standard error
   double drain_seconds = 10;
   // [limits]
   uint32_t sessions = 4096;
@@ -48,6 +57,9 @@ struct Config {
   double keep_alive_seconds = 300;
   double load_timeout_seconds = 120;
   std::vector<std::string> preload;
+  // [fairness]
+  bool lent_weights = false;  // clients weigh what they lend
+  LogConfig log;
   // [access], [[socket]], [tenant.NAME]
   AccessConfig access;
 };
@@ -55,6 +67,9 @@ struct Config {
 /// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.
 Result<void> read_config_file(const std::string& path, Config& config);
 Result<void> parse_config(const std::string& text, const std::string& path, Config& config);
+
+/// The same as the log takes it.
+log::Settings log_settings(const LogConfig& config);
 
 /// Fills what is empty: socket, engine_dir, runner, threads, concurrency. INVALID_ARGUMENT when a
 /// socket is there twice, or a tenant is told by one that is not there.

@@ -85,8 +85,6 @@ ConfigChanges apply_changes(Config& live, const Config& wanted) {
   keys.leave("service.models", live.models, wanted.models);
   keys.leave("service.engine_dir", live.engine_dir, wanted.engine_dir);
   keys.leave("service.runner", live.runner, wanted.runner);
-  keys.leave("service.log_file", live.log_file, wanted.log_file);
-  keys.take_over("service.log_level", live.log_level, wanted.log_level);
   keys.take_over("service.drain_seconds", live.drain_seconds, wanted.drain_seconds);
   keys.take_over("limits.sessions", live.sessions, wanted.sessions);
   keys.take_over("limits.channels_per_session", live.channels_per_session,
@@ -109,6 +107,13 @@ ConfigChanges apply_changes(Config& live, const Config& wanted) {
   keys.take_over("models.keep_alive_seconds", live.keep_alive_seconds, wanted.keep_alive_seconds);
   keys.take_over("models.load_timeout_seconds", live.load_timeout_seconds,
                  wanted.load_timeout_seconds);
+  keys.take_over("log.level", live.log.level, wanted.log.level);
+  keys.take_over("log.format", live.log.format, wanted.log.format);
+  keys.take_over("log.file", live.log.file, wanted.log.file);
+  keys.take_over("log.audit", live.log.audit, wanted.log.audit);
+  keys.take_over("log.per_second", live.log.per_second, wanted.log.per_second);
+  live.log = wanted.log;
+  keys.take_over("fairness.weights", live.lent_weights, wanted.lent_weights);
   keys.leave("models.preload", live.preload, wanted.preload);
   keys.take_over("access.strict", live.access.strict, wanted.access.strict);
   keys.take_over("access.public", live.access.public_models, wanted.access.public_models);

@@ -19,7 +19,9 @@ TEST(Config, ReadsEveryKey) {
   Config config;
   auto read = parse_config(
       "[service]\nsocket='/s'\nsocket_mode=0o600\nmodels='m'\nengine_dir='e'\nrunner='r'\n"
-      "log_level='debug'\nlog_file='l'\ndrain_seconds=2.5\n"
+      "drain_seconds=2.5\n"
+      "[log]\nlevel='debug'\nfile='l'\nformat='json'\naudit='a'\nper_second=0.5\n"
+      "[fairness]\nweights='lent'\n"
       "[limits]\nsessions=1\nchannels_per_session=2\nregion_bytes=65536\nsession_bytes=131072\n"
       "runners=3\n"
       "[engines]\ndefault='null'\nthreads=4\nconcurrency=5\ncache_dir='c'\n"
@@ -31,8 +33,12 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config.models, "m");
   EXPECT_EQ(config.engine_dir, "e");
   EXPECT_EQ(config.runner, "r");
-  EXPECT_EQ(config.log_level, "debug");
-  EXPECT_EQ(config.log_file, "l");
+  EXPECT_EQ(config.log.level, "debug");
+  EXPECT_EQ(config.log.file, "l");
+  EXPECT_EQ(config.log.format, "json");
+  EXPECT_EQ(config.log.audit, "a");
+  EXPECT_EQ(config.log.per_second, 0.5);
+  EXPECT_TRUE(config.lent_weights);
   EXPECT_EQ(config.drain_seconds, 2.5);
   EXPECT_EQ(config.sessions, 1U);
   EXPECT_EQ(config.channels_per_session, 2U);

@@ -1,9 +1,6 @@
 // pocketd: the control plane of Pocket.
 #include <fcntl.h>
 #include <signal.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/rotating_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -27,9 +24,6 @@ struct CommandLine {
   int ready_fd = -1;
   bool background = false;
 };
-
-// In the background the log stays small by itself: two files of this size.
-constexpr size_t kBackgroundLogBytes = 4u << 20;
 
 void define_options(CLI::App& app, CommandLine& line) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -57,41 +51,14 @@ Result<Config> make_config(const CommandLine& line) {
   if (line.models) config.models = *line.models;
   if (line.engine_dir) config.engine_dir = *line.engine_dir;
   if (line.runner) config.runner = *line.runner;
-  if (line.log_level) config.log_level = *line.log_level;
-  if (line.log_file) config.log_file = *line.log_file;
+  if (line.log_level) config.log.level = *line.log_level;
+  if (line.log_file) config.log.file = *line.log_file;
   POCKET_RETURN_IF_ERROR(complete_config(config));
+  if (line.background && config.log.file.empty()) {
+    config.log.file = std::filesystem::path(config.socket).parent_path() / "pocketd.log";
+    config.log.rotate = true;
+  }
   return config;
-}
-
-/// Empty: standard error.
-std::string log_path(const Config& config, bool background) {
-  if (!config.log_file.empty() || !background) return config.log_file;
-  return std::filesystem::path(config.socket).parent_path() / "pocketd.log";
-}
-
-std::shared_ptr<spdlog::logger> make_logger(const Config& config, bool background) {
-  const std::string path = log_path(config, background);
-  if (path.empty()) return spdlog::stderr_logger_st("pocketd");
-  if (!config.log_file.empty()) {
-    return spdlog::basic_logger_st("pocketd", path, /*truncate=*/false);
-  }
-  return spdlog::rotating_logger_st("pocketd", path, kBackgroundLogBytes, 1);
-}
-
-/// A log that cannot be written (a full disk) never stops the service: spdlog's error handler
-/// swallows the failure, and the next line is tried again.
-Result<void> set_up_log(const Config& config, bool background) {
-  try {
-    auto logger = make_logger(config, background);
-    logger->set_error_handler([](const std::string&) {});
-    logger->set_level(spdlog::level::from_str(config.log_level));
-    logger->flush_on(spdlog::level::info);
-    spdlog::set_default_logger(logger);
-    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocketd: %v");
-  } catch (const spdlog::spdlog_ex& error) {
-    return Error{POCKET_INVALID_ARGUMENT, std::string("opening the log: ") + error.what()};
-  }
-  return ok_result();
 }
 
 Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
@@ -121,7 +88,7 @@ void tell_ready(int fd, const Config& config, bool background) {
   std::string text = "ready\n";
   if (background) {
     std::error_code error;
-    const auto path = std::filesystem::absolute(log_path(config, background), error);
+    const auto path = std::filesystem::absolute(config.log.file, error);
     text += "log " + path.string() + "\n";
   }
   if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
@@ -158,7 +125,7 @@ Result<Survival> survive(Keeper keeper) {
 Result<void> serve(Config& config, const CommandLine& line, Keeper keeper, UniqueFd& told) {
   const int ready_fd = line.ready_fd;
   const bool background = line.background;
-  POCKET_RETURN_IF_ERROR(set_up_log(config, background));
+  POCKET_RETURN_IF_ERROR(log::set_up(log_settings(config.log)));
   raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());

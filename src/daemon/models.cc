@@ -169,6 +169,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
+  process->watch_refusals(on_refusals_);
   lending_.runner_started(*process);
   runners_.push_back({std::move(process), model.group});
   return runners_.back().process.get();

@@ -78,6 +78,9 @@ class Models {
   Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
          OnRunnerDeath on_runner_death);
 
+  /// Where what runners refused is told; before anything else.
+  void on_refusals(RunnerProcess::OnRefusals refused) { on_refusals_ = std::move(refused); }
+
   /// Takes over what an earlier pocketd left running. A runner that does not say what it has within
   /// some seconds, or comes from another version, is ended. `adopted` is called once, from the loop
   /// or at once; a runner may end after that, before the channels are used. Before anything else.
@@ -144,6 +147,7 @@ class Models {
   Lending& lending_;
   Survival& survival_;
   OnRunnerDeath on_runner_death_;
+  RunnerProcess::OnRefusals on_refusals_;
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
   std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it

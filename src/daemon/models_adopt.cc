@@ -67,6 +67,8 @@ void Models::adopt(Adopted adopted) {
       spdlog::warn("taking a runner over: {}", process.error().message);
       continue;
     }
+    (*process)->watch_refusals(on_refusals_);
+    (*process)->ask_refusals();
     adoption->waiting.insert(process->get());
     runners_.push_back({std::move(*process), ""});
   }

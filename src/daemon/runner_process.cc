@@ -29,10 +29,18 @@ constexpr uint64_t kExitGraceNs = kNanosecondsPerSecond;
 /// group of its own (a Ctrl-C at the terminal is for pocketd, which then ends it in order).
 Result<pid_t> start_process(const Config& config, const std::string& engine, int control) {
   const std::string control_text = std::to_string(kControlFd);
-  std::array<const char*, 10> arguments = {
-      config.runner.c_str(),     "--engine",     engine.c_str(),       "--engine-dir",
-      config.engine_dir.c_str(), "--control-fd", control_text.c_str(), "--log-level",
-      config.log_level.c_str(),  nullptr};
+  std::array<const char*, 12> arguments = {config.runner.c_str(),
+                                           "--engine",
+                                           engine.c_str(),
+                                           "--engine-dir",
+                                           config.engine_dir.c_str(),
+                                           "--control-fd",
+                                           control_text.c_str(),
+                                           "--log-level",
+                                           config.log.level.c_str(),
+                                           "--log-format",
+                                           config.log.format.c_str(),
+                                           nullptr};
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
@@ -130,6 +138,7 @@ Result<void> RunnerProcess::start(UniqueFd control) {
 
 RunnerProcess::~RunnerProcess() {
   if (kill_timer_ != 0) loop_.cancel(kill_timer_);
+  if (refusals_timer_ != 0) loop_.cancel(refusals_timer_);
   if (pidfd_.valid()) {
     loop_.forget(pidfd_.get());
     kill();
@@ -140,7 +149,10 @@ RunnerProcess::~RunnerProcess() {
 
 void RunnerProcess::handle(control::MessageT message) {
   const auto found = replies_.find(message.id);
-  if (message.id == 0) return;  // RunnerReady needs no answer
+  if (message.id == 0) {  // RunnerReady needs no answer
+    if (message.body.AsRunnerRefusals() != nullptr) ask_refusals();
+    return;
+  }
   if (found == replies_.end()) {
     // Loaded for an earlier pocketd, which had promised it to clients: they ask anew.
     if (const auto* loaded = message.body.AsRunnerLoaded()) {
@@ -159,6 +171,25 @@ void RunnerProcess::handle(control::MessageT message) {
   } else {
     reply(std::move(message));
   }
+}
+
+/// Until it says that there are none: then it tells by itself.
+void RunnerProcess::ask_refusals() {
+  if (asking_refusals_ || !on_refusals_) return;
+  asking_refusals_ = true;
+  request(control::RunnerGetRefusalsT{}, {}, [this](Result<control::MessageT> reply) {
+    auto* refusals = reply.ok() ? reply->body.AsRunnerRefusals() : nullptr;
+    if (refusals == nullptr || (refusals->refusals.empty() && refusals->left_out == 0)) {
+      asking_refusals_ = false;
+      return;
+    }
+    on_refusals_(std::move(*refusals));
+    refusals_timer_ = loop_.after(kNanosecondsPerSecond, [this] {
+      refusals_timer_ = 0;
+      asking_refusals_ = false;
+      ask_refusals();
+    });
+  });
 }
 
 void RunnerProcess::shut_down(uint64_t grace_ns) {
@@ -193,6 +224,8 @@ void RunnerProcess::reap() {
               how);
   pid_ = -1;
   link_.reset();
+  if (refusals_timer_ != 0) loop_.cancel(refusals_timer_);
+  refusals_timer_ = 0;
   auto replies = std::move(replies_);
   replies_.clear();
   for (auto& [id, reply] : replies) {

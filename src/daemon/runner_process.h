@@ -22,6 +22,8 @@ namespace pocket::daemon {
 class RunnerProcess {
  public:
   using Reply = std::function<void(Result<wire::control::MessageT>)>;
+  /// Calls that it refused, since the last time.
+  using OnRefusals = std::function<void(wire::control::RunnerRefusalsT)>;
   using OnDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
 
   /// Starts the process; requests may be made at once. `on_death` is called once, from the loop,
@@ -43,6 +45,13 @@ class RunnerProcess {
     if (reply) replies_[id] = std::move(reply);
     link_->send(wire::encode_message(id, std::move(body)), std::move(fds));
   }
+
+  /// From now on `refused` is called when it has refused calls: about once a
+  /// second, and not at all while there are none.
+  void watch_refusals(OnRefusals refused) { on_refusals_ = std::move(refused); }
+  /// What it refused while nobody listened: it tells again only once it was
+  /// asked.
+  void ask_refusals();
 
   /// Asks it to end; it is killed when it has not after `grace_ns`.
   void shut_down(uint64_t grace_ns);
@@ -81,6 +90,9 @@ class RunnerProcess {
   bool shutting_down_ = false;
   bool adopted_ = false;  // somebody else's child: how it ended is not known
   EventLoop::TimerId kill_timer_ = 0;
+  OnRefusals on_refusals_;
+  bool asking_refusals_ = false;
+  EventLoop::TimerId refusals_timer_ = 0;
 };
 
 }  // namespace pocket::daemon

@@ -31,11 +31,14 @@ Service::Service(EventLoop& loop, Config& config, Survival& survival, ReadConfig
       config_(config),
       survival_(survival),
       read_config_(std::move(read_config)),
+      audit_(loop),
       tenants_(config.access),
       lending_(loop, config, survival),
       models_(loop, config, lending_, survival,
               [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
-      started_ns_(monotonic_ns()) {}
+      started_ns_(monotonic_ns()) {
+  models_.on_refusals([this](const control::RunnerRefusalsT& refusals) { audit_calls(refusals); });
+}
 
 Service::~Service() {
   for (auto& listener : listeners_) stop_listening(*listener);
@@ -43,6 +46,8 @@ Service::~Service() {
 
 Result<void> Service::start(std::function<void()> on_ready) {
   on_ready_ = std::move(on_ready);
+  POCKET_ASSIGN_OR_RETURN(auto trail, Audit::open(config_.log));
+  audit_.use(std::move(trail), config_.log);
   std::error_code ignored;
   if (!std::filesystem::is_directory(config_.models, ignored)) {
     return Error{POCKET_NOT_FOUND,
@@ -124,6 +129,7 @@ void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
   if (target != nullptr && error.code == POCKET_PERMISSION_DENIED) {
     target->member.tenant->refusals += 1;
   }
+  if (target != nullptr) audit_failure(*target, request, error);
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;
@@ -139,16 +145,15 @@ void Service::end_session(uint64_t id, const Error& reason) {
   survival_.state.forget(id);
   survival_.keeper.drop(session_name(id));
   if ((*session)->greeting_timer != 0) loop_.cancel((*session)->greeting_timer);
-  if (reason.code != POCKET_UNAVAILABLE) {
-    spdlog::warn("client {} (pid {}) closed: {}", (*session)->name, (*session)->peer.pid,
-                 reason.message);
-  }
+  audit_end(**session, reason);
   for (auto& [number, channel] : (*session)->channels) detach(*channel, nullptr);
   loop_.post([session] {});
 }
 
 void Service::handle(Session& session, control::MessageT message) {
   const uint64_t request = message.id;
+  session.asked_id = request;
+  session.asked = message.body.type;
   if (const auto* hello = message.body.AsHello()) {
     greet(session, request, *hello);
   } else if (!session.greeted) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/audit.h"
 #include "daemon/channel.h"
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
@@ -56,6 +58,11 @@ class Service {
     std::string model_name;  // as the client called it
     std::string model_version;
   };
+  /// Opened anew, not in use yet.
+  struct Logs {
+    log::Prepared lines;
+    UniqueFd trail;
+  };
   struct Listener {
     std::string path;
     UniqueFd fd;
@@ -71,6 +78,8 @@ class Service {
     bool greeted = false;
     ClientPolicies policies;
     uint64_t bytes = 0;
+    uint64_t asked_id = 0;  // the request that is being handled, or was last
+    wire::control::Body asked = wire::control::Body::NONE;
     uint32_t pending = 0;  // requests that wait for a model or a runner
     EventLoop::TimerId greeting_timer = 0;
     std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels;
@@ -120,10 +129,19 @@ class Service {
   void get_usage(Session& session, uint64_t request);
   wire::control::UsageT usage_for(const Session& viewer, std::vector<RunnerUsage> answers) const;
   Result<std::vector<std::unique_ptr<Listener>>> prepare_sockets(const AccessConfig& wanted);
+  static Result<Logs> prepare_logs(const LogConfig& wanted);
+  void reopen_logs();
   void review_sessions();
   void review_channels(Session& session);
   void break_channel(Session& session, Channel& channel, const std::string& why);
   void runner_died(RunnerProcess& runner, const std::string& how);
+  Asker asker(const Session& session) const;
+  void audit(const Session& session, RefusalKind kind, const std::string& what, const Error& why);
+  void audit_failure(const Session& session, uint64_t request, const Error& error);
+  void audit_turned_away(const std::string& tenant, const ipc::PeerIdentity& peer,
+                         const ClientIdentity& identity, const Error& error);
+  void audit_end(const Session& session, const Error& reason);
+  void audit_calls(const wire::control::RunnerRefusalsT& refusals);
   void preload();
   void become_ready();
   Result<void> check_budget(const Session& session, uint64_t request_bytes,
@@ -142,6 +160,8 @@ class Service {
   Config& config_;
   Survival& survival_;
   const ReadConfig read_config_;
+  Audit audit_;
+  std::deque<std::pair<uint64_t, Asker>> gone_;  // sessions that ended last
   Tenants tenants_;
   Lending lending_;
   Models models_;

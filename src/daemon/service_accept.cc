@@ -87,15 +87,16 @@ void Service::accept_client(UniqueFd socket) {
     turn_away(std::move(socket), left.error());
     return;
   }
-  if (sessions_.size() >= config_.sessions) {
-    turn_away(std::move(socket),
-              Error{POCKET_BUSY, fmt::format("{} clients are connected, the limit "
-                                             "(limits.sessions): try again later, or raise it",
-                                             sessions_.size())});
-    return;
-  }
   auto peer = ipc::peer_identity(socket.get());
   if (!peer.ok()) return;
+  if (sessions_.size() >= config_.sessions) {
+    const Error error{POCKET_BUSY, fmt::format("{} clients are connected, the limit "
+                                               "(limits.sessions): try again later, or raise it",
+                                               sessions_.size())};
+    audit_turned_away(kDefaultTenant, *peer, identify(*peer, ipc::local_path(socket.get())), error);
+    turn_away(std::move(socket), error);
+    return;
+  }
   const uint64_t id = survival_.state.next_session();
   auto added = add_session(id, socket, std::move(*peer));
   if (!added.ok()) {
@@ -115,8 +116,16 @@ void Service::accept_client(UniqueFd socket) {
 Result<Service::Session*> Service::add_session(uint64_t id, UniqueFd& socket,
                                                ipc::PeerIdentity peer) {
   ClientIdentity identity = identify(peer, ipc::local_path(socket.get()));
-  POCKET_ASSIGN_OR_RETURN(Member member, tenants_.admit(identity));
-  POCKET_ASSIGN_OR_RETURN(TenantShare share, TenantShare::of_session(member));
+  auto admitted = tenants_.admit(identity);
+  auto shared =
+      admitted.ok() ? TenantShare::of_session(*admitted) : Result<TenantShare>(admitted.error());
+  if (!shared.ok()) {
+    audit_turned_away(admitted.ok() ? admitted->tenant->name : kDefaultTenant, peer, identity,
+                      shared.error());
+    return std::move(shared).error();
+  }
+  Member member = std::move(*admitted);
+  TenantShare share = std::move(*shared);
   auto session = std::make_unique<Session>();
   session->id = id;
   session->peer = std::move(peer);

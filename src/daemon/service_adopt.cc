@@ -42,7 +42,7 @@ void Service::take_over(std::vector<Models::AdoptedChannel> channels) {
   if (survival_.state.generation() > 1) {
     for (const auto& tenant : tenants_.all()) {
       control::RunnerTenantT told;
-      describe(*tenant, told);
+      describe(*tenant, config_.lent_weights, told);
       models_.tell_runners(told);
     }
     for (auto& [id, session] : sessions_) review_channels(*session);

@@ -171,7 +171,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
   attach.model = model.id;
   attach.request_bytes = parts->regions.request_bytes;
   attach.response_bytes = parts->regions.response_bytes;
-  describe(*session.member.tenant, attach);
+  describe(*session.member.tenant, config_.lent_weights, attach);
   attach.slot = lending_.attach(id, session.peer, session.name, session.policies, *model.runner);
   std::vector<UniqueFd> fds =
       descriptors(std::move(parts->regions.request_read_only), std::move(*response));
@@ -242,6 +242,10 @@ void Service::finish_channel(uint64_t id, uint64_t request, std::unique_ptr<Chan
 void Service::grow_channel(Session& session, uint64_t request, const control::GrowChannelT& grow) {
   const auto found = session.channels.find(grow.channel);
   if (found == session.channels.end() || found->second->runner == nullptr) {
+    if (found == session.channels.end()) {
+      audit(session, RefusalKind::kHandle, "GrowChannel",
+            Error{POCKET_NOT_FOUND, fmt::format("no channel {} of this session", grow.channel)});
+    }
     refuse(session.id, request,
            Error{POCKET_UNAVAILABLE, fmt::format("channel {} is not open", grow.channel)});
     return;
@@ -313,8 +317,9 @@ void Service::take_back_growth(uint64_t id, uint32_t number, uint64_t bytes) {
 void Service::close_channel(Session& session, uint64_t request, uint32_t number) {
   const auto found = session.channels.find(number);
   if (found == session.channels.end()) {
-    refuse(session.id, request,
-           Error{POCKET_NOT_FOUND, fmt::format("this session has no channel {}", number)});
+    const Error error{POCKET_NOT_FOUND, fmt::format("this session has no channel {}", number)};
+    audit(session, RefusalKind::kHandle, "CloseChannel", error);
+    refuse(session.id, request, error);
     return;
   }
   const std::unique_ptr<Channel> channel = std::move(found->second);

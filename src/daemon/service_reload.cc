@@ -45,12 +45,33 @@ Result<std::vector<std::unique_ptr<Service::Listener>>> Service::prepare_sockets
   return fresh;
 }
 
+Result<Service::Logs> Service::prepare_logs(const LogConfig& wanted) {
+  Logs logs;
+  POCKET_ASSIGN_OR_RETURN(logs.lines, log::prepare(log_settings(wanted)));
+  POCKET_ASSIGN_OR_RETURN(logs.trail, Audit::open(wanted));
+  return logs;
+}
+
+/// Also where the configuration is wrong: whoever moved the files away waits
+/// for new ones.
+void Service::reopen_logs() {
+  auto logs = prepare_logs(config_.log);
+  if (!logs.ok()) {
+    spdlog::error("{}", logs.error().message);
+    return;
+  }
+  std::move(logs->lines).apply();
+  audit_.use(std::move(logs->trail), config_.log);
+}
+
 Result<control::ReloadedT> Service::reload() {
   if (stopping_) return Error{POCKET_UNAVAILABLE, "the service is shutting down"};
   auto wanted = read_config_();
-  auto fresh = wanted.ok() ? prepare_sockets(wanted->access)
-                           : Result<std::vector<std::unique_ptr<Listener>>>(wanted.error());
+  auto logs = wanted.ok() ? prepare_logs(wanted->log) : Result<Logs>(wanted.error());
+  auto fresh = logs.ok() ? prepare_sockets(wanted->access)
+                         : Result<std::vector<std::unique_ptr<Listener>>>(logs.error());
   if (!fresh.ok()) {
+    reopen_logs();
     spdlog::error("reading the configuration anew: nothing has changed: {}", fresh.error().message);
     return std::move(fresh).error().with_context("nothing has changed");
   }
@@ -72,11 +93,12 @@ Result<control::ReloadedT> Service::reload() {
   loop_.post([gone] {});
 
   const ConfigChanges changes = apply_changes(config_, *wanted);
-  spdlog::set_level(spdlog::level::from_str(config_.log_level));
+  std::move(logs->lines).apply();
+  audit_.use(std::move(logs->trail), config_.log);
   tenants_.configuration_changed();
   for (const auto& tenant : tenants_.all()) {
     control::RunnerTenantT told;
-    describe(*tenant, told);
+    describe(*tenant, config_.lent_weights, told);
     models_.tell_runners(told);
   }
   review_sessions();

@@ -12,7 +12,7 @@ namespace pocket::daemon {
 
 /// Fills the fields that RunnerAttach and RunnerTenant have in common.
 template <typename Table>
-void describe(const Tenant& tenant, Table& table) {
+void describe(const Tenant& tenant, bool lent_weights, Table& table) {
   table.tenant = tenant.id;
   table.tenant_name = tenant.name;
   table.weight = tenant.limits.weight;
@@ -20,6 +20,7 @@ void describe(const Tenant& tenant, Table& table) {
   table.max_in_flight = tenant.limits.in_flight;
   table.calls_per_second = tenant.limits.calls_per_second;
   table.cpu_share = tenant.limits.cpu_share;
+  table.lent_weights = lent_weights;
   table.kept_bytes = tenant.limits.most_kept_bytes();
 }
 

@@ -32,7 +32,7 @@ void Allowance::refill(uint64_t now_ns, double rate, double least) {
 
 void Tenant::set_rules(TenantRules rules) {
   rules_ = std::move(rules);
-  flow_->set_place(rules_.weight, rules_.priority);
+  flow_->set_place(rules_.lent_weights ? flow_->weight() : rules_.weight, rules_.priority);
 }
 
 std::optional<Refusal> Tenant::admit(uint64_t now_ns, size_t queued_in_all, const Flow& client,

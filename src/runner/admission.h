@@ -24,6 +24,7 @@ struct TenantRules {
   uint32_t max_in_flight = 0;   // calls that wait or run, of all its clients
   double calls_per_second = 0;  // over time; a tenth of a second's may come at once
   double cpu_share = 0;         // processors' worth of processor time, over time; likewise
+  bool lent_weights = false;    // its clients, and so itself, weigh what they lend
 };
 
 /// What flows in at a rate and may be saved for a tenth of a second. It may go below nothing.
@@ -42,11 +43,15 @@ class Allowance {
 /// A tenant: its flow and its limits. Guarded by the scheduler's lock.
 class Tenant {
  public:
+  uint64_t weighed_ns = 0;  // with lent_weights: when its clients were last added up
+
   explicit Tenant(std::shared_ptr<Flow> flow) : flow_(std::move(flow)) {}
 
   const std::shared_ptr<Flow>& flow() const { return flow_; }
   const TenantRules& rules() const { return rules_; }
   void set_rules(TenantRules rules);
+  /// With lent_weights: what its clients weigh together.
+  void set_lent_weight(uint32_t weight) { flow_->set_place(weight, rules_.priority); }
   /// Processor time that its calls used.
   void used(double cpu_ns) { cpu_.take(cpu_ns); }
 
@@ -61,6 +66,9 @@ class Tenant {
   Allowance calls_;
   Allowance cpu_;  // in nanoseconds
 };
+
+/// What a client weighs that has not lent anything yet, where weights are lent.
+constexpr uint32_t kLeastWeight = 10;
 
 /// More than this waits nowhere, except that each client may always have kAlwaysQueued waiting: a
 /// flood fills the queue for those who make it, and for nobody else.

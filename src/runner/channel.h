@@ -117,6 +117,8 @@ class Channel {
   bool has_model() const { return parts_.model != nullptr; }
   /// The number of the client that uses the model through this channel; 0 without a model.
   uint64_t client() const { return parts_.client == nullptr ? 0 : parts_.client->number; }
+  /// What its client lends at this moment, in thousandths of a processor.
+  uint32_t lent_cpu() const { return lends() ? parts_.board->lent(parts_.slot).cpu : 0; }
   HandleStore& handles() const { return *parts_.handles; }
   int doorbell() const { return parts_.doorbell.get(); }
   const Parts& parts() const { return parts_; }

@@ -257,7 +257,7 @@ template <typename Table>
 void Control::set_rules(const Table& tenant) {
   workers_->scheduler().set_rules(
       tenant.tenant, {tenant.tenant_name, tenant.weight, tenant.priority, tenant.max_in_flight,
-                      tenant.calls_per_second, tenant.cpu_share});
+                      tenant.calls_per_second, tenant.cpu_share, tenant.lent_weights});
   auto& budget = kept_[tenant.tenant];
   if (budget == nullptr) budget = std::make_shared<KeptBudget>();
   budget->set_limit(tenant.tenant_name, tenant.kept_bytes);

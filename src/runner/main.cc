@@ -1,6 +1,5 @@
 // pocket-runner: the data plane of Pocket. Started by pocketd, never by hand.
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,18 +8,11 @@
 #include <cstdio>
 
 #include "base/clock.h"
+#include "log/log.h"
 #include "runner/control.h"
 
 namespace pocket::runner {
 namespace {
-
-void set_up_log(const std::string& level) {
-  auto logger = spdlog::stderr_logger_mt("pocket-runner");
-  logger->set_error_handler([](const std::string&) {});  // a full disk never stops serving
-  logger->set_level(spdlog::level::from_str(level));
-  spdlog::set_default_logger(logger);
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocket-runner %P: %v");
-}
 
 /// What a model could be made to do ends here: no new privileges, no core dump with clients' data.
 void give_up_privileges() {
@@ -63,17 +55,22 @@ int main(int argc, char** argv) {
   std::string engine;
   std::string engine_dir;
   std::string log_level = "info";
+  std::string log_format = "text";
   int control_fd = -1;
   app.add_option("--engine", engine, "Name of the engine plugin")->required();
   app.add_option("--engine-dir", engine_dir, "Folder of the engine plugins")->required();
   app.add_option("--control-fd", control_fd, "Socket to pocketd")->required();
   app.add_option("--log-level", log_level, "debug, info, warning or error");
+  app.add_option("--log-format", log_format, "text or json");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  set_up_log(log_level);
+  (void)pocket::log::set_up({.program = "pocket-runner",
+                             .level = log_level,
+                             .json = log_format == "json",
+                             .with_process = true});
   give_up_privileges();
   ::signal(SIGPIPE, SIG_IGN);
   auto served = serve(engine, engine_dir, control_fd);

@@ -38,7 +38,33 @@ std::shared_ptr<Tenant> Scheduler::tenant(uint32_t number) {
 
 void Scheduler::set_rules(uint32_t number, TenantRules rules) {
   MutexLock lock(mutex_);
-  tenant(number)->set_rules(std::move(rules));
+  const auto known = tenant(number);
+  const bool changes = known->rules().lent_weights != rules.lent_weights;
+  const bool lent = rules.lent_weights;
+  known->set_rules(std::move(rules));
+  if (!changes) return;
+  for (const auto& [key, client] : clients_) {
+    const auto flow = client.lock();
+    if (key.first == number && flow) flow->set_place(lent ? kLeastWeight : Flow::kUsualWeight, 0);
+  }
+}
+
+/// Where weights are lent: each client weighs the thousandths of a processor
+/// that it lent last, a tenant what its clients do, at most a second late.
+void Scheduler::weigh(Channel& channel, uint64_t now_ns) {
+  constexpr uint64_t kLate = 1'000'000'000;
+  if (const uint32_t lent = channel.lent_cpu(); lent > 0) {
+    channel.flow->parent()->set_place(std::max(lent, kLeastWeight), 0);
+  }
+  Tenant& owner = *channel.tenant;
+  if (owner.weighed_ns != 0 && now_ns - std::min(now_ns, owner.weighed_ns) < kLate) return;
+  owner.weighed_ns = now_ns;
+  uint64_t sum = 0;
+  for (const auto& [key, client] : clients_) {
+    if (key.first != channel.parts().tenant) continue;
+    if (const auto flow = client.lock()) sum += flow->weight();
+  }
+  owner.set_lent_weight(static_cast<uint32_t>(std::clamp<uint64_t>(sum, kLeastWeight, 1u << 30)));
 }
 
 void Scheduler::add(Channel& channel) {
@@ -50,7 +76,8 @@ void Scheduler::add(Channel& channel) {
   auto client = entry.lock();
   if (client == nullptr) {
     // Not make_shared: what is in the table must not keep the memory of who has gone.
-    client.reset(new Flow(channel.tenant->flow()));
+    const bool lent = channel.tenant->rules().lent_weights;
+    client.reset(new Flow(channel.tenant->flow(), lent ? kLeastWeight : Flow::kUsualWeight));
     entry = client;
   }
   channel.flow = std::make_shared<Flow>(std::move(client));
@@ -79,6 +106,7 @@ Scheduler::Taken Scheduler::take_in(std::unique_ptr<Call>& call, uint32_t thread
   MutexLock lock(mutex_);
   // A channel is closed first and its calls are removed then, under this lock.
   if (channel.closed()) return Taken::kGone;
+  if (channel.tenant->rules().lent_weights) weigh(channel, call->seen_ns);
   ModelTurns& turns = turns_of(*call);
   if (auto refused = channel.tenant->admit(call->seen_ns, size_.load(), client_of(*call),
                                            turns.compute_ns.value())) {

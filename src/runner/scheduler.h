@@ -105,6 +105,7 @@ class Scheduler {
 
  private:
   std::shared_ptr<Tenant> tenant(uint32_t number) POCKET_REQUIRES(mutex_);
+  void weigh(Channel& channel, uint64_t now_ns) POCKET_REQUIRES(mutex_);
   ModelTurns& turns_of(const Call& call) const POCKET_REQUIRES(mutex_);
   bool may_start(const Call& call, uint32_t threads) const POCKET_REQUIRES(mutex_);
   bool may_slip_in(const Call& call) const POCKET_REQUIRES(mutex_);

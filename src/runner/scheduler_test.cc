@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <string>
+
+#include "ipc/region.h"
 
 namespace pocket::runner {
 namespace {
@@ -154,6 +157,47 @@ TEST_F(SchedulerTest, UsedCallKeepsNothingOfItsClient) {
   auto again = scheduler_.fresh_call();
   EXPECT_EQ(again->channel, nullptr);
   EXPECT_FALSE(again->cancelled.load());
+}
+
+TEST_F(SchedulerTest, WhereWeightsAreLentWhoLendsMoreIsServedMore) {
+  auto region = ipc::create_region("board", wire::kBoardBytes);
+  ASSERT_TRUE(region.ok());
+  auto mapped = Mapping::map(region->get(), wire::kBoardBytes, MapAccess::kReadWrite);
+  ASSERT_TRUE(mapped.ok());
+  auto* header = new (mapped->data()) wire::BoardHeader{};
+  header->magic = wire::kBoardMagic;
+  header->version = wire::kBoardVersion;
+  auto* slots = reinterpret_cast<wire::BoardSlot*>(mapped->data() + wire::kBoardSlotsOffset);
+  slots[1].lent_cpu.store(600);
+  slots[2].lent_cpu.store(200);
+  auto bell = ipc::create_doorbell();
+  ASSERT_TRUE(bell.ok());
+  auto board = Board::map(*region, std::move(*bell));
+  ASSERT_TRUE(board.ok()) << board.error().message;
+  TenantRules rules;
+  rules.lent_weights = true;
+  scheduler_.set_rules(0, rules);
+  for (uint32_t id = 1; id <= 3; ++id) {  // the third lends nothing
+    Channel::Parts parts;
+    parts.id = parts.session = id;
+    parts.board = *board;
+    parts.slot = id;
+    channels_[id] = std::make_shared<Channel>(std::move(parts));
+    scheduler_.add(*channels_[id]);
+    for (uint64_t call = 1; call <= 60; ++call) push(id, call);
+  }
+  std::map<uint32_t, int> served;
+  for (int turn = 0; turn < 60; ++turn) {
+    auto call = pop();
+    ASSERT_NE(call, nullptr);
+    served[call->channel->id()] += 1;
+    scheduler_.recycle(std::move(call));
+  }
+  EXPECT_NEAR(served[1], 44, 3);
+  EXPECT_NEAR(served[2], 15, 3);
+  EXPECT_GE(served[3], 1) << "the least weight is one";
+  EXPECT_LE(served[3], 2);
+  while (auto call = pop()) scheduler_.recycle(std::move(call));
 }
 
 }  // namespace

@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
                               "line 3: 'sessions' must be a whole number from 1 to 1000000"},
                       Mistake{"[limits]\nrunners = 0\n", "must be a whole number"},
                       Mistake{"[models]\nkeep_alive_seconds = -1\n", "seconds >= 0"},
-                      Mistake{"[service]\nlog_level = 'verbose'\n",
+                      Mistake{"[log]\nlevel = 'verbose'\n",
                               "must be debug, info, warning or error"},
                       Mistake{"[models]\npreload = 'echo'\n", "list of model names"},
                       Mistake{"service = 3\n", "'service' must be a table"},

@@ -19,6 +19,7 @@ COMMON = {"pocket/status.h", "pocket/dtype.h"}
 # room: what it may include beside itself and COMMON. Rooms by name, public headers by path.
 ROOMS = {
     "src/base": set(),
+    "src/log": {"src/base"},
     "src/wire": {"src/base"},
     "src/lease": {"src/base"},
     "src/cgroup": {"src/base"},
@@ -28,8 +29,8 @@ ROOMS = {
     "src/operations": {"src/tensor", "src/picture", "src/base"},
     "src/ipc": {"src/wire", "src/base"},
     "src/engine": {"src/model", "src/base", "pocket/engine.h"},
-    "src/runner": {"src/engine", "src/model", "src/ipc", "src/wire", "src/base", "pocket/engine.h"},
-    "src/daemon": {"src/lease", "src/cgroup", "src/model", "src/ipc", "src/wire", "src/base"},
+    "src/runner": {"src/engine", "src/model", "src/ipc", "src/log", "src/wire", "src/base", "pocket/engine.h"},
+    "src/daemon": {"src/lease", "src/cgroup", "src/model", "src/ipc", "src/log", "src/wire", "src/base"},
     "src/client": {"src/ipc", "src/wire", "src/base", "pocket/pocket.h"},
     "src/supervisor": {"src/base"},
     "src/cli": {"src/client", "src/lease", "src/cgroup", "src/model", "src/picture", "src/wire", "src/base",
