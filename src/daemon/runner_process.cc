@@ -72,6 +72,13 @@ std::string describe_exit(int status) {
   return fmt::format("exited with status {}", WEXITSTATUS(status));
 }
 
+/// SIGKILL and the like come from outside.
+bool is_crash(int status) {
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status) != 0;
+  const int signal = WTERMSIG(status);
+  return signal != SIGKILL && signal != SIGTERM && signal != SIGINT && signal != SIGHUP;
+}
+
 }  // namespace
 
 RunnerProcess::RunnerProcess(EventLoop& loop, std::string engine, uint32_t number,
@@ -195,10 +202,22 @@ void RunnerProcess::kill() {
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
+Result<UniqueFd> RunnerProcess::flight_book() {
+  if (!flights_) {
+    POCKET_ASSIGN_OR_RETURN(flights_, Flights::create());
+  }
+  return flights_->duplicate();
+}
+
+std::vector<Flights::Entry> RunnerProcess::flights() const {
+  return flights_ ? flights_->running() : std::vector<Flights::Entry>();
+}
+
 void RunnerProcess::reap() {
   int status = 0;
   if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
   const std::string how = adopted_ ? "ended" : describe_exit(status);
+  crashed_ = !adopted_ && is_crash(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
   loop_.forget(pidfd_.get());
