@@ -1,7 +1,7 @@
 #include "model_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
+#include "base/toml.h"
 
 #include <array>
 #include <utility>

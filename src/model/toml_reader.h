@@ -2,7 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
+#include "base/toml.h"
 
 #include <algorithm>
 #include <cstdint>
