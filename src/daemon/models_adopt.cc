@@ -106,6 +106,7 @@ void Models::describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& 
       return;
     }
     adoption->waiting.erase(process);
+    if (adopted) process->unload_others();
     if (!adopted && reply.ok()) process->shut_down(kGraceNs);
     if (!adopted) {
       std::erase_if(adoption->channels,
@@ -154,10 +155,17 @@ bool Models::take_in(Adoption& adoption, RunnerProcess& runner,
 }
 
 void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& loaded) {
-  if (loaded.memo == nullptr) return;
+  if (loaded.memo == nullptr) {
+    runner.unload_later(loaded.model);
+    return;
+  }
   const control::RunnerMemoT& memo = *loaded.memo;
   auto& entry = models_[memo.key];
-  if (entry != nullptr && entry->runner != nullptr) return;  // another runner has it as well
+  if (entry != nullptr && entry->runner != nullptr) {  // another runner has it as well
+    runner.unload_later(loaded.model);
+    return;
+  }
+  runner.keep_model(loaded.model);
   entry = std::make_unique<LoadedModel>();
   entry->key = memo.key;
   entry->id = loaded.model;
@@ -180,6 +188,7 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
     entry->source.path = loaded.path;
   }
   keys_[memo.name + "\n" + memo.version] = memo.key;
+  watch_calls(*entry);  // what an earlier pocketd quarantined is forgotten
   if (Runner* known = find_runner(&runner)) known->group = memo.group;
   start_idle_timer(*entry);
   spdlog::info("model '{}' version {} is ready in runner {}, which was taken over", memo.name,

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -77,6 +78,17 @@ std::string describe_exit(int status) {
     return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   }
   return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+/// SIGKILL and the like come from outside. A handler that overran its caller's deadline is no crash
+/// either: on a busy machine an honest request may.
+bool is_crash(int status) {
+  constexpr int kEndedInOrder = 86;  // engines/handler/watchdog.cc
+  if (!WIFSIGNALED(status)) {
+    return WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != kEndedInOrder;
+  }
+  const int signal = WTERMSIG(status);
+  return signal != SIGKILL && signal != SIGTERM && signal != SIGINT && signal != SIGHUP;
 }
 
 }  // namespace
@@ -154,12 +166,7 @@ void RunnerProcess::handle(control::MessageT message) {
     return;
   }
   if (found == replies_.end()) {
-    // Loaded for an earlier pocketd, which had promised it to clients: they ask anew.
-    if (const auto* loaded = message.body.AsRunnerLoaded()) {
-      control::RunnerUnloadT unload;
-      unload.model = loaded->model;
-      request(std::move(unload), {}, nullptr);
-    }
+    if (const auto* loaded = message.body.AsRunnerLoaded()) loaded_for_another(loaded->model);
     return;
   }
   const Reply reply = std::move(found->second);
@@ -192,6 +199,24 @@ void RunnerProcess::ask_refusals() {
   });
 }
 
+/// An earlier pocketd had promised it to clients, who ask anew. Whether this one uses it is known
+/// when the runner has said what it has.
+void RunnerProcess::loaded_for_another(uint32_t model) {
+  if (!described_) {
+    loaded_for_another_.insert(model);
+    return;
+  }
+  if (kept_models_.contains(model)) return;
+  control::RunnerUnloadT unload;
+  unload.model = model;
+  request(std::move(unload), {}, nullptr);
+}
+
+void RunnerProcess::unload_others() {
+  described_ = true;
+  for (const uint32_t model : std::exchange(loaded_for_another_, {})) loaded_for_another(model);
+}
+
 void RunnerProcess::shut_down(uint64_t grace_ns) {
   if (shutting_down_) return;
   shutting_down_ = true;
@@ -212,16 +237,32 @@ void RunnerProcess::kill() {
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
+Result<UniqueFd> RunnerProcess::flight_book() {
+  if (!flights_) {
+    POCKET_ASSIGN_OR_RETURN(flights_, Flights::create());
+  }
+  return flights_->duplicate();
+}
+
+std::vector<Flights::Entry> RunnerProcess::flights() const {
+  return flights_ ? flights_->running() : std::vector<Flights::Entry>();
+}
+
 void RunnerProcess::reap() {
   int status = 0;
   if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
   const std::string how = adopted_ ? "ended" : describe_exit(status);
+  crashed_ = !adopted_ && is_crash(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
   loop_.forget(pidfd_.get());
   pidfd_.reset();
-  spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
-              how);
+  if (pid_ > 0) {
+    spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
+                how);
+  } else {
+    spdlog::warn("a runner {} before it was taken over", how);
+  }
   pid_ = -1;
   link_.reset();
   if (refusals_timer_ != 0) loop_.cancel(refusals_timer_);

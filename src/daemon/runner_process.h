@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
+#include "daemon/flights.h"
 #include "daemon/packet_link.h"
 #include "daemon/survival.h"
 
@@ -65,6 +68,19 @@ class RunnerProcess {
   const std::string& engine() const { return engine_; }
   /// An adopted one says it itself.
   void set_engine(const std::string& engine) { engine_ = engine; }
+  /// This model of an adopted runner is used from now on.
+  void keep_model(uint32_t model) { kept_models_.insert(model); }
+  /// This one is not.
+  void unload_later(uint32_t model) { loaded_for_another_.insert(model); }
+  /// An adopted runner has said all it has: what is not kept is unloaded, also what an earlier
+  /// pocketd ordered and is loaded later.
+  void unload_others();
+  /// The book for the calls in flight of models that crashed before; for the runner.
+  Result<UniqueFd> flight_book();
+  /// What stands in it; nothing where it was never asked for.
+  std::vector<Flights::Entry> flights() const;
+  /// It ended by itself and not in order; nobody knows of one that was taken over.
+  bool crashed() const { return crashed_; }
   bool shutting_down() const { return shutting_down_; }
   /// Proportional memory of the process now, in bytes; 0 when it cannot be read.
   uint64_t memory_bytes() const;
@@ -76,6 +92,7 @@ class RunnerProcess {
   void handle(wire::control::MessageT message);
   void reap();
   void kill_after(uint64_t grace_ns);
+  void loaded_for_another(uint32_t model);
 
   EventLoop& loop_;
   std::string engine_;
@@ -89,6 +106,11 @@ class RunnerProcess {
   uint64_t next_id_;  // unlike those of an earlier pocketd
   bool shutting_down_ = false;
   bool adopted_ = false;  // somebody else's child: how it ended is not known
+  bool described_ = false;
+  bool crashed_ = false;
+  std::optional<Flights> flights_;
+  std::set<uint32_t> kept_models_;
+  std::set<uint32_t> loaded_for_another_;  // an earlier pocketd asked for them
   EventLoop::TimerId kill_timer_ = 0;
   OnRefusals on_refusals_;
   bool asking_refusals_ = false;
