@@ -12,10 +12,10 @@
 namespace pocket::log {
 
 struct Settings {
-  std::string program;         // as lines name it
+  std::string program = {};    // as lines name it
   std::string level = "info";  // debug, info, warning or error
   bool json = false;           // one object a line
-  std::string file;            // appended to; empty: standard error
+  std::string file = {};       // appended to; empty: standard error
   uint64_t rotate_bytes = 0;   // at this size it becomes NAME.1.EXT, one older file; 0: never
   bool with_process = false;   // lines name the process too
 };
