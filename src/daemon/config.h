@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/settings.h"
 
 namespace pocket::daemon {
 
@@ -46,6 +47,9 @@ struct Config {
   double keep_alive_seconds = 300;
   double load_timeout_seconds = 120;
   std::vector<std::string> preload;
+  // [sandbox]
+  sandbox::Settings sandbox;
+  std::vector<std::string> sandbox_show;  // what engines may read beside models and libraries
 };
 
 /// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "daemon/descriptors.h"
+#include "daemon/protections.h"
 #include "daemon/service.h"
 #include "daemon/service_manager.h"
 
@@ -136,6 +137,9 @@ UniqueFd take_standard_error() {
 Result<void> serve(const Config& config, int ready_fd, bool background, UniqueFd& told) {
   POCKET_RETURN_IF_ERROR(set_up_log(config, background));
   raise_descriptor_limit();
+  if (auto given_up = give_up_privileges(); !given_up.ok()) {
+    spdlog::warn("this service keeps its privileges: {}", given_up.error().message);
+  }
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
   Service service(*loop, config);

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/engine_names.h"
 #include "base/nearest.h"
+#include "daemon/engine_cache.h"
+#include "daemon/visible.h"
 #include "model/digest.h"
 
 namespace pocket::daemon {
@@ -157,10 +159,32 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
   if (model.state != ModelState::kLoading) start_load(model);
 }
 
+RunnerFiles Models::files_of(const LoadedModel& model) const {
+  RunnerFiles files;
+  files.shown = files_behind(model.source.folder);
+  if (!config_.cache_dir.empty()) {
+    files.writable = engine_cache(config_.cache_dir, model.group);
+    const bool open_root = !config_.sandbox.wants(sandbox::Protection::kMounts);
+    auto made = make_engine_cache(config_.cache_dir, files.writable, open_root);
+    if (!made.ok()) spdlog::warn("{}", made.error().message);
+  }
+  if (!model.source.manifest.group) return files;
+  // The others of its group will come into the same runner.
+  for (const auto& source : repository_.list(nullptr)) {
+    if (source.manifest.group != model.source.manifest.group) continue;
+    const auto more = files_behind(source.folder);
+    files.shown.insert(files.shown.end(), more.begin(), more.end());
+  }
+  return files;
+}
+
 Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
   for (const auto& runner : runners_) {
-    if (runner.group == model.group && !runner.process->shutting_down())
+    // One that was started before this model's folder was there does not see it.
+    if (runner.group == model.group && !runner.process->shutting_down() &&
+        runner.process->sees(model.source.folder)) {
       return runner.process.get();
+    }
   }
   if (runners_.size() >= config_.runners) {
     return Error{POCKET_BUSY,
@@ -169,7 +193,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                              runners_.size())};
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto process, RunnerProcess::spawn(loop_, config_, model.engine,
+      auto process, RunnerProcess::spawn(loop_, config_, model.engine, files_of(model),
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
@@ -204,7 +228,9 @@ void Models::start_load(LoadedModel& model) {
     load.options.push_back(std::move(option));
   };
   add_option("precision", manifest.precision);
-  if (!config_.cache_dir.empty()) add_option("cache_dir", config_.cache_dir);
+  if (!config_.cache_dir.empty()) {
+    add_option("cache_dir", engine_cache(config_.cache_dir, model.group));
+  }
   for (const auto& [key, value] : manifest.options) add_option(key, value);
   LoadedModel* target = &model;
   model.load_timer = loop_.after(seconds_to_ns(config_.load_timeout_seconds), [this, target] {

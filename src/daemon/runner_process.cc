@@ -3,73 +3,90 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
 #include "base/clock.h"
+#include "sandbox/start.h"
 
 namespace pocket::daemon {
 namespace {
 
 namespace control = wire::control;
 
-constexpr int kControlFd = 3;
 constexpr uint64_t kExitGraceNs = kNanosecondsPerSecond;
+constexpr size_t kMostWords = 512;
 
-/// Starts `path` with only standard input, output, error and the control socket open, in a process
-/// group of its own (a Ctrl-C at the terminal is for pocketd, which then ends it in order).
-Result<pid_t> start_process(const Config& config, const std::string& engine, int control) {
-  const std::string control_text = std::to_string(kControlFd);
-  std::array<const char*, 10> arguments = {
-      config.runner.c_str(),     "--engine",     engine.c_str(),       "--engine-dir",
-      config.engine_dir.c_str(), "--control-fd", control_text.c_str(), "--log-level",
-      config.log_level.c_str(),  nullptr};
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, kControlFd + 1);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-  pid_t pid = -1;
-  const int failure = ::posix_spawn(&pid, config.runner.c_str(), &actions, &attributes,
-                                    const_cast<char* const*>(arguments.data()), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return errno_error(fmt::format("starting runner '{}'", config.runner), failure);
-  return pid;
+std::vector<std::string> command_of(const Config& config, const std::string& engine,
+                                    const RunnerFiles& files) {
+  std::vector<std::string> command = {config.runner,
+                                      "--engine",
+                                      engine,
+                                      "--engine-dir",
+                                      config.engine_dir,
+                                      "--control-fd",
+                                      std::to_string(sandbox::kPassedFd),
+                                      "--log-level",
+                                      config.log_level,
+                                      "--sandbox",
+                                      sandbox::modes_text(config.sandbox),
+                                      "--user",
+                                      config.sandbox.user};
+  const auto add = [&command](const char* option, const std::string& value) {
+    command.emplace_back(option);
+    command.push_back(value);
+  };
+  for (const auto& path : files.shown) add("--show", path);
+  for (const auto& path : config.sandbox_show) add("--show", path);
+  if (!files.writable.empty()) add("--show-writable", files.writable);
+  return command;
 }
 
 std::string describe_exit(int status) {
   if (WIFSIGNALED(status)) {
     return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   }
+  // The first process of a PID namespace cannot die of a signal that it sends itself.
+  const int signal = WEXITSTATUS(status) - sandbox::kSignalExit;
+  if (signal == SIGABRT || signal == SIGSYS) {
+    return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+  }
   return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+/// Only a runner that stopped itself for a system call has a say in it. Its text may be a hostile
+/// model's: nothing in it may fake a line of the log.
+std::string describe_end(int status, std::string words) {
+  const bool stopped =
+      WIFEXITED(status) && WEXITSTATUS(status) == sandbox::kSignalExit + SIGSYS && !words.empty();
+  if (!stopped) return describe_exit(status);
+  std::replace_if(
+      words.begin(), words.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  words.resize(words.find_last_not_of(' ') + 1);
+  return words;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
                                                             const std::string& engine,
-                                                            OnDeath on_death) {
+                                                            RunnerFiles files, OnDeath on_death) {
   POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
-  std::unique_ptr<RunnerProcess> runner(new RunnerProcess(loop, engine, std::move(on_death)));
-  POCKET_ASSIGN_OR_RETURN(runner->pid_, start_process(config, engine, pair.second.get()));
-  runner->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, runner->pid_, 0)));
-  if (!runner->pidfd_.valid()) return errno_error("pidfd_open of the runner", errno);
+  std::unique_ptr<RunnerProcess> runner(
+      new RunnerProcess(loop, engine, std::move(files), std::move(on_death)));
+  sandbox::StartRequest request;
+  request.command = command_of(config, engine, runner->files_);
+  request.passed = pair.second.get();
+  POCKET_ASSIGN_OR_RETURN(auto started, sandbox::start_process(request, config.sandbox));
+  runner->pid_ = started.pid;
+  runner->pidfd_ = std::move(started.pidfd);
   // Our end never blocks; the runner's end, another open file, does.
   if (::fcntl(pair.first.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
   RunnerProcess* self = runner.get();
@@ -96,6 +113,8 @@ RunnerProcess::~RunnerProcess() {
 }
 
 void RunnerProcess::handle(control::MessageT message) {
+  const auto* words = message.body.AsFailed();
+  if (message.id == 0 && words != nullptr) last_words_ = words->message.substr(0, kMostWords);
   const auto found = replies_.find(message.id);
   if (message.id == 0 || found == replies_.end()) return;  // RunnerReady needs no answer
   const Reply reply = std::move(found->second);
@@ -132,9 +151,9 @@ void RunnerProcess::kill() {
 void RunnerProcess::reap() {
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
-  const std::string how = describe_exit(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
+  const std::string how = describe_end(status, last_words_);
   loop_.forget(pidfd_.get());
   pidfd_.reset();
   spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
@@ -147,6 +166,10 @@ void RunnerProcess::reap() {
     reply(Error{POCKET_UNAVAILABLE, fmt::format("the runner of the model {}; try again", how)});
   }
   on_death_(*this, how);  // may destroy this
+}
+
+bool RunnerProcess::sees(const std::string& path) const {
+  return std::ranges::find(files_.shown, path) != files_.shown.end();
 }
 
 uint64_t RunnerProcess::memory_bytes() const {

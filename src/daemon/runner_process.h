@@ -16,6 +16,12 @@
 
 namespace pocket::daemon {
 
+/// What a runner sees beside the engine's libraries. Plain data.
+struct RunnerFiles {
+  std::vector<std::string> shown;
+  std::string writable;  // empty: nothing
+};
+
 /// Loop's thread only. Destroying it kills the process if it still runs.
 class RunnerProcess {
  public:
@@ -25,7 +31,8 @@ class RunnerProcess {
   /// Starts the process; requests may be made at once. `on_death` is called once, from the loop,
   /// after every pending request has been answered with UNAVAILABLE.
   static Result<std::unique_ptr<RunnerProcess>> spawn(EventLoop& loop, const Config& config,
-                                                      const std::string& engine, OnDeath on_death);
+                                                      const std::string& engine, RunnerFiles files,
+                                                      OnDeath on_death);
   ~RunnerProcess();
   RunnerProcess(const RunnerProcess&) = delete;
   RunnerProcess& operator=(const RunnerProcess&) = delete;
@@ -44,18 +51,25 @@ class RunnerProcess {
   pid_t pid() const { return pid_; }
   const std::string& engine() const { return engine_; }
   bool shutting_down() const { return shutting_down_; }
+  /// Whether it was started so that it sees the file or folder.
+  bool sees(const std::string& path) const;
   /// Proportional memory of the process now, in bytes; 0 when it cannot be read.
   uint64_t memory_bytes() const;
 
  private:
-  RunnerProcess(EventLoop& loop, std::string engine, OnDeath on_death)
-      : loop_(loop), engine_(std::move(engine)), on_death_(std::move(on_death)) {}
+  RunnerProcess(EventLoop& loop, std::string engine, RunnerFiles files, OnDeath on_death)
+      : loop_(loop),
+        engine_(std::move(engine)),
+        files_(std::move(files)),
+        on_death_(std::move(on_death)) {}
   void handle(wire::control::MessageT message);
   void reap();
   void kill_after(uint64_t grace_ns);
 
   EventLoop& loop_;
   std::string engine_;
+  RunnerFiles files_;
+  std::string last_words_;  // what it said of its end
   OnDeath on_death_;
   pid_t pid_ = -1;
   UniqueFd pidfd_;

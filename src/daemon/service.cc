@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "daemon/protections.h"
 
 namespace pocket::daemon {
 
@@ -51,6 +52,7 @@ Result<void> Service::start(std::function<void()> on_ready) {
                              "--models or service.models",
                              config_.models)};
   }
+  POCKET_ASSIGN_OR_RETURN(protection_notes_, check_protections(config_));
   spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   POCKET_ASSIGN_OR_RETURN(listener_, ipc::listen_control(config_.socket, config_.socket_mode));
   POCKET_RETURN_IF_ERROR(

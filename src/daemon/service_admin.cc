@@ -107,6 +107,7 @@ control::StatusT Service::status() const {
     status.sessions.push_back(std::move(entry));
   }
   status.notes.insert(status.notes.end(), lending_.notes().begin(), lending_.notes().end());
+  status.notes.insert(status.notes.end(), protection_notes_.begin(), protection_notes_.end());
   for (auto& runner : models_.list_runners()) {
     status.runners.push_back(std::make_unique<control::RunnerEntryT>(std::move(runner)));
   }

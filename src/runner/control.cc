@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "runner/readable.h"
 
 namespace pocket::runner {
 namespace {
@@ -200,6 +201,7 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
 Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load) {
   const uint64_t before_ns = monotonic_ns();
   const uint64_t before_bytes = memory_bytes();
+  POCKET_RETURN_IF_ERROR(check_readable(load.path));
   engine::LoadOptions options;
   options.path = load.path;
   options.threads = load.threads;

@@ -1,0 +1,23 @@
+// Entering the sandbox: what a runner does to itself before it loads an engine, and after.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "sandbox/file_tree.h"
+#include "sandbox/settings.h"
+
+namespace pocket::sandbox {
+
+struct Entry {
+  Settings settings;
+  std::string plugin;  // the engine's; its libraries stay visible. Empty: none
+  FileTree tree;       // beside these
+};
+
+/// Everything but the system calls, in the order that lets each step do its work; one thread,
+/// before any code of an engine runs. What the host does not give is noted in the report. An error:
+/// a step failed half way, or something required is missing, and the process should end.
+Result<void> enter(const Entry& entry, Report& report);
+
+}  // namespace pocket::sandbox
