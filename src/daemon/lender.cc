@@ -37,7 +37,8 @@ Result<std::unique_ptr<Lender>> Lender::start(const std::string& ledger, const c
   std::unique_ptr<Lender> lender(new Lender());
   // Reading it waits: one call to sleep and to be woken. Ringing never does, in practice: nobody
   // rings 2^64 times before this thread looks.
-  lender->bell_.reset(::eventfd(0, EFD_CLOEXEC));
+  // Never waits, also not for a runner that reads it empty or fills it up.
+  lender->bell_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!lender->bell_.valid()) return errno_error("eventfd", errno);
   // Opened here, so that an early failure is reported; from now on it belongs to the thread.
   POCKET_ASSIGN_OR_RETURN(auto opened, Work::open(ledger, host, linger_ns));

@@ -14,6 +14,8 @@
 namespace pocket::sandbox {
 namespace {
 
+constexpr int kGetSeals = 1034;  // F_GET_SEALS, which not every fcntl.h has
+
 struct Release {
   void operator()(void* filter) const { ::seccomp_release(filter); }
 };
@@ -100,6 +102,15 @@ void allow_files(Filter& filter, bool written) {
   }
 }
 
+/// Descriptors are shared with clients and the service: none of them is made to wait.
+void allow_descriptors(Filter& filter) {
+  for (const int command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
+                            F_SETLKW, kGetSeals}) {
+    filter.allow(SCMP_SYS(fcntl), equals(1, static_cast<uint64_t>(command)));
+  }
+  filter.allow(SCMP_SYS(fcntl), equals(1, F_SETFL), has_bits(2, O_NONBLOCK, O_NONBLOCK));
+}
+
 void allow_names(Filter& filter) {
   // Names of threads and of memory; whether it may gain privileges.
   constexpr uint64_t kNameMemory = 0x53564d41;  // PR_SET_VMA
@@ -129,6 +140,7 @@ Result<void> filter_syscalls(const SyscallList& list) {
   allow_threads(filter);
   allow_memory(filter, list.executable_memory);
   allow_files(filter, list.written_files);
+  allow_descriptors(filter);
   allow_names(filter);
   return filter.load();
 }
