@@ -35,6 +35,7 @@ Group::Group(Folder folder, const GroupPlace& place)
       and_swap_("memory.memsw.limit_in_bytes", Use::kChange),
       usage_(kUsage.of(place), Use::kRead),
       stat_(kStat.of(place), Use::kRead),
+      weight_(place.v2 ? "cpu.weight" : "cpu.shares", Use::kChange),
       peak_(kPeak.of(place), Use::kRead),
       reclaim_("memory.reclaim", Use::kCommand),
       freeze_(place.v2 ? "cgroup.freeze" : "freezer.state", Use::kRead),

@@ -15,6 +15,8 @@ namespace pocket::cgroup {
 constexpr int64_t kSmallestQuotaUs = 1'000;
 constexpr int64_t kSmallestPeriodUs = 1'000;
 constexpr int64_t kLargestPeriodUs = 1'000'000;
+constexpr int64_t kUsualCpuShares = 1'024;
+constexpr int64_t kMostCpuShares = 262'144;
 
 struct CpuLimit {
   int64_t quota_us = -1;  ///< processor time in each period, all processors together; -1: unlimited
@@ -69,12 +71,20 @@ class Group {
 
   /// A group without a limit file (the root, or v2 with the controller off) is unlimited.
   Result<CpuLimit> cpu_limit();
+  /// v1: the quota alone, one read. v2 has it in one file with the period: use cpu_limit().
+  Result<int64_t> cpu_quota();
   /// One write; the period stays. INVALID_ARGUMENT: neither -1 nor at least 1,000.
   /// FAILED_PRECONDITION: v1 refuses, as a parent allows less or a child has more.
   Result<void> set_cpu_quota(int64_t quota_us);
   /// Quota and period: one write on v2; two on v1, in the order that never allows more in between
   /// than the larger of old and new, and undone when the second fails.
   Result<void> set_cpu_limit(const CpuLimit& limit);
+
+  /// How much of busy processors it gets beside other groups, in v1's shares: 1024 as a rule. (v2's
+  /// weight of 100 is the same.)
+  Result<int64_t> cpu_shares();
+  /// Anything from 2 to 262,144; v2 rounds to its hundredths.
+  Result<void> set_cpu_shares(int64_t shares);
 
   /// Bytes; -1: unlimited.
   Result<int64_t> memory_limit();
@@ -129,6 +139,7 @@ class Group {
   GroupFile and_swap_;  // v1
   GroupFile usage_;
   GroupFile stat_;
+  GroupFile weight_;
   GroupFile peak_;
   GroupFile reclaim_;  // v2
   GroupFile freeze_;

@@ -1,4 +1,5 @@
 // The processor side of Group.
+#include <algorithm>
 #include <cerrno>
 
 #include "cgroup/group.h"
@@ -6,6 +7,8 @@
 
 namespace pocket::cgroup {
 namespace {
+
+constexpr int64_t kUsualV2Weight = 100;
 
 Result<CpuLimit> read_v2_limit(GroupFile& file, const Folder& folder) {
   char buffer[64];
@@ -67,6 +70,11 @@ Result<CpuLimit> Group::cpu_limit() {
   return limit;
 }
 
+Result<int64_t> Group::cpu_quota() {
+  POCKET_RETURN_IF_ERROR(need(Controller::kCpu, "cpu_quota"));
+  return limit_.read_number(folder_);
+}
+
 Result<void> Group::write_cpu(GroupFile& file, const std::string& text) {
   int failed_with = 0;
   auto done = file.write(folder_, text, &failed_with);
@@ -118,6 +126,23 @@ Result<void> Group::set_v1_cpu_limit(const CpuLimit& limit) {
   auto done = write_cpu(period_, period);
   if (!done.ok()) (void)write_cpu(limit_, limit_text(old.quota_us, false));
   return done;
+}
+
+Result<int64_t> Group::cpu_shares() {
+  POCKET_RETURN_IF_ERROR(need(Controller::kCpu, "cpu_shares"));
+  POCKET_ASSIGN_OR_RETURN(const int64_t weight, weight_.read_number(folder_));
+  return folder_.v2 ? weight * kUsualCpuShares / kUsualV2Weight : weight;
+}
+
+Result<void> Group::set_cpu_shares(int64_t shares) {
+  POCKET_RETURN_IF_ERROR(need(Controller::kCpu, "set_cpu_shares"));
+  POCKET_RETURN_IF_ERROR(need_not_root("CPU weight"));
+  shares = std::clamp<int64_t>(shares, 2, kMostCpuShares);
+  if (folder_.v2) {
+    constexpr int64_t kMostV2Weight = 10'000;
+    shares = std::clamp<int64_t>(shares * kUsualV2Weight / kUsualCpuShares, 1, kMostV2Weight);
+  }
+  return weight_.write(folder_, std::to_string(shares));
 }
 
 Result<CpuUse> Group::cpu_use() {

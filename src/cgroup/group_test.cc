@@ -50,6 +50,26 @@ TEST_F(GroupFiles, CpuV1) {
   EXPECT_EQ(use->throttled_ns, 12345u);
 }
 
+TEST_F(GroupFiles, TheWeightIsThatOfV1OnBoth) {
+  fake_.v1_cpu(path_, "-1", "100000");
+  put("cpu.shares", "1024\n");
+  Group first = open(Controller::kCpu, false);
+  EXPECT_EQ(*first.cpu_shares(), kUsualCpuShares);
+  put("cpu.shares", "");
+  ASSERT_TRUE(first.set_cpu_shares(11264).ok());
+  EXPECT_EQ(written("cpu.shares"), "11264");
+  put("cpu.shares", "");
+  ASSERT_TRUE(first.set_cpu_shares(int64_t{1} << 40).ok());
+  EXPECT_EQ(written("cpu.shares"), "262144");
+  put("cpu.weight", "100\n");
+  put("cgroup.events", "populated 0\n");
+  Group second = open(Controller::kCpu, true);
+  EXPECT_EQ(*second.cpu_shares(), kUsualCpuShares);
+  put("cpu.weight", "");
+  ASSERT_TRUE(second.set_cpu_shares(11264).ok());
+  EXPECT_EQ(written("cpu.weight"), "1100");
+}
+
 TEST_F(GroupFiles, CpuV1WithoutAccountingSaysSo) {
   fake_.v1_cpu(path_, "-1", "100000");
   put("cpu.stat", "nr_periods 7\n");

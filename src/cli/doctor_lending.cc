@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/ledger_place.h"
 #include "cgroup/effective.h"
 #include "cli/doctor.h"
 
@@ -125,7 +126,7 @@ Check check_swap(const cgroup::Host& host, const std::string& meminfo) {
 }
 
 Check check_ledger(const std::string& socket) {
-  fs::path folder = fs::path(socket).parent_path();
+  fs::path folder = fs::path(default_ledger(fs::absolute(socket).string())).parent_path();
   std::error_code error;
   while (!fs::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
   struct statfs system {};
@@ -135,7 +136,7 @@ Check check_ledger(const std::string& socket) {
   }
   const bool tmpfs = system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC;
   return {"ledger", tmpfs ? Verdict::kOk : Verdict::kWarning,
-          fmt::format("beside the socket, in '{}', {}", folder.string(),
+          fmt::format("in '{}' unless budget.ledger says otherwise, {}", folder.string(),
                       tmpfs ? "on tmpfs"
                             : "not on tmpfs: loans cost writes to a disk, and a ledger of before a "
                               "reboot is read; set budget.ledger to a file below /run")};

@@ -28,8 +28,10 @@ std::string find_pocketd() {
 }
 
 Result<std::unique_ptr<LocalService>> LocalService::create(const std::string& models) {
-  char folder[] = "/tmp/pocket-service-XXXXXX";
-  if (::mkdtemp(folder) == nullptr) return errno_error("making a folder in /tmp", errno);
+  std::string folder = (std::filesystem::temp_directory_path() /
+                        fmt::format("{}-{}-XXXXXX", kFolderPrefix, ::getpid()))
+                           .string();
+  if (::mkdtemp(folder.data()) == nullptr) return errno_error("making the folder " + folder, errno);
   std::unique_ptr<LocalService> service(new LocalService());
   service->folder_ = folder;
   service->models_ = models.empty() ? service->folder_ + "/models" : models;

@@ -19,6 +19,9 @@ std::string program_folder();
 /// Lives in a folder of its own under /tmp; the destructor ends the service and removes the folder.
 class LocalService {
  public:
+  /// Its folder is <temporary folder>/<this>-<pid>-<random>.
+  static constexpr const char* kFolderPrefix = "pocket-service";
+
   /// Starts pocketd over `models` (empty: the folder's own, to be filled with add_null_model before
   /// start()). The service ends when this process does, whatever ends it.
   static Result<std::unique_ptr<LocalService>> create(const std::string& models = "");

@@ -1,26 +1,45 @@
 #include "daemon/cgroup_driver.h"
 
+#include "base/clock.h"
+
 namespace pocket::daemon {
 namespace {
 
 // What a lender keeps above what it uses, so that it can go on while its memory is away. v1 counts
 // in batches of up to 64 pages for each processor, which is within this.
 constexpr int64_t kHeadroomBytes = int64_t{2} << 20;
+// A period that changed alone is noticed after this. Loans made meanwhile come home exactly, as
+// they are counted in each file's own unit; only their size is that of the old period.
+constexpr uint64_t kPeriodTrustedNs = 50'000'000;
 
 class CpuFile final : public lease::LimitFile {
  public:
   explicit CpuFile(cgroup::Group group) : group_(std::move(group)) {}
   Result<lease::Limit> read() override {
+    // v1 has two files, and reading costs about as much as writing. Whoever changes the period
+    // changes the quota with it as a rule, so a known quota stands for a known period for a while.
+    const uint64_t now_ns = monotonic_ns();
+    if (!group_.v2() && now_ns - looked_ns_ < kPeriodTrustedNs) {
+      POCKET_ASSIGN_OR_RETURN(const int64_t quota, group_.cpu_quota());
+      if (quota == known_.amount) return known_;
+    }
     POCKET_ASSIGN_OR_RETURN(const cgroup::CpuLimit limit, group_.cpu_limit());
-    return lease::Limit{limit.quota_us, limit.period_us};
+    known_ = lease::Limit{limit.quota_us, limit.period_us};
+    looked_ns_ = now_ns;
+    return known_;
   }
-  Result<void> write(int64_t amount) override { return group_.set_cpu_quota(amount); }
+  Result<void> write(int64_t amount) override {
+    known_.amount = amount;
+    return group_.set_cpu_quota(amount);
+  }
   Result<int64_t> spare(const lease::Limit& now) override {
     return now.amount - cgroup::kSmallestQuotaUs;
   }
 
  private:
   cgroup::Group group_;
+  lease::Limit known_;      // as last read, or written
+  uint64_t looked_ns_ = 0;  // when the period was last read
 };
 
 class MemoryFile final : public lease::LimitFile {

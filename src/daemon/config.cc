@@ -13,6 +13,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/ledger_place.h"
 #include "daemon/config_sandbox.h"
 #include "daemon/processors.h"
 #include "lease/policy.h"
@@ -180,7 +181,7 @@ Result<void> complete_config(Config& config) {
   const auto bin = executable.parent_path();
   if (config.socket.empty()) config.socket = default_socket();
   if (config.runner.empty()) config.runner = (bin / "pocket-runner").string();
-  if (config.ledger.empty()) config.ledger = config.socket + ".ledger";
+  if (config.ledger.empty()) config.ledger = default_ledger(config.socket);
   if (config.engine_dir.empty())
     config.engine_dir = (bin.parent_path() / "lib" / "pocket").string();
   config.models = std::filesystem::absolute(config.models).lexically_normal().string();

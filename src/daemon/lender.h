@@ -28,9 +28,10 @@ struct BorrowerSpec {
   uint32_t id = 0;
   int pid = 0;
   std::shared_ptr<Board> board;
-  std::string cpu_group;      // "": its processor time is not limited
-  std::string memory_group;   // "": its memory is not limited
-  uint32_t most_threads = 1;  // more are never of use: the processors it may run on
+  std::string cpu_group;                      // "": its processor time is not limited
+  std::string memory_group;                   // "": its memory is not limited
+  std::vector<std::string> cpu_groups_above;  // Pocket's own, the nearest first
+  uint32_t most_threads = 1;                  // more are never of use: the processors it may run on
 };
 
 /// What a client lends of one resource. Without a group nothing, and `note` says why.

@@ -18,6 +18,9 @@ using lease::Resource;
 // `adaptive`: memory is only lent to calls that last longer than this. Every answer then waits for
 // its return, which is nothing beside such a call, and much beside a shorter one.
 constexpr uint64_t kLongCallNs = 2'000'000;
+// The same where the runner has room: more memory would hardly be of use to it.
+constexpr uint64_t kLongCallWithRoomNs = 200'000'000;
+constexpr uint64_t kRoomTrustedNs = 20'000'000;
 constexpr uint64_t kRetryNs = 100'000'000;
 
 bool follows_calls(Granularity granularity) {
@@ -54,6 +57,11 @@ void Lender::Work::add_runner(BorrowerSpec spec) {
   auto runner = std::make_unique<Runner>();
   runner->cpu = open_account(Resource::kCpu, spec.cpu_group);
   runner->memory = open_account(Resource::kMemory, spec.memory_group);
+  if (runner->memory) {
+    if (auto meter = host_.open(cgroup::Controller::kMemory, spec.memory_group); meter.ok()) {
+      runner->memory_meter = std::move(*meter);
+    }
+  }
   runner->by_slot.resize(wire::kBoardSlots);
   runner->spec = std::move(spec);
   tell_threads(*runner);
@@ -67,6 +75,7 @@ void Lender::Work::remove_runner(uint32_t id) {
   while (!runner.clients.empty()) remove_client(id, runner.clients.begin()->first);
   if (runner.cpu) book_->release_account(*runner.cpu);
   if (runner.memory) book_->release_account(*runner.memory);
+  weights_.forget(runner.spec.cpu_group);
   runners_.erase(found);
 }
 
@@ -85,9 +94,11 @@ void Lender::Work::join(Runner& runner, Client& client, Side& side, Resource res
     pool.resource = resource;
     pool.lender = *account;
     pool.policy = side.spec.policy;
+    if (cpu) pool.shares = weights_.of(side.spec.group);
   }
   pool.members += 1;
   side.pool = &pool;
+  if (cpu) weigh(runner);
   const Granularity granularity = side.spec.policy.granularity;
   if (granularity == Granularity::kConn) acquire(runner, side);
   if (granularity != Granularity::kIdle) return;
@@ -111,6 +122,15 @@ void Lender::Work::leave(Runner& runner, Side& side) {
   settle(runner);
   book_->release_account(pool.lender);
   std::erase_if(runner.pools, [&](const auto& entry) { return &entry.second == &pool; });
+  weigh(runner);
+}
+
+void Lender::Work::weigh(Runner& runner) {
+  int64_t shares = cgroup::kUsualCpuShares;
+  for (const auto& [name, pool] : runner.pools) shares += pool.shares;
+  if (!runner.cpu || shares == runner.shares) return;
+  runner.shares = shares;
+  weights_.set(runner.spec.cpu_group, shares, runner.spec.cpu_groups_above);
 }
 
 void Lender::Work::add_client(ClientSpec spec) {
@@ -181,18 +201,17 @@ bool Lender::Work::look() {
     found = true;
   }
   for (const auto& [id, runner] : runners_) {
-    bool dirty = false;
-    for (uint32_t word = 0; word < wire::kBoardWords; ++word) {
-      auto& bits = runner->spec.board->header().dirty[word];
-      if (bits.load() == 0) continue;
-      for (uint64_t set = bits.exchange(0); set != 0; set &= set - 1) {
+    wire::BoardHeader& header = runner->spec.board->header();
+    if (header.dirty_words.load() == 0) continue;
+    for (uint64_t words = header.dirty_words.exchange(0); words != 0; words &= words - 1) {
+      const auto word = static_cast<uint32_t>(std::countr_zero(words));
+      for (uint64_t set = header.dirty[word].exchange(0); set != 0; set &= set - 1) {
         Client* client = runner->by_slot[word * 64 + static_cast<uint32_t>(std::countr_zero(set))];
         if (client != nullptr) handle(*client, now);
-        dirty = true;
       }
     }
-    if (dirty) settle(*runner);
-    found = found || dirty;
+    settle(*runner);
+    found = true;
   }
   if (retry_ns_ <= now) retry_ns_ = book_->retry_owed() > 0 ? now + kRetryNs : kForever;
   return found;
@@ -255,9 +274,29 @@ void Lender::Work::handle_memory(Client& client, bool busy, uint32_t bursts, uin
   } else if (side.spec.policy.granularity == Granularity::kFunc) {
     acquire(*client.runner, side);
   } else if (!side.holds && client.memory_due_ns == 0) {
-    client.memory_due_ns = now_ns + kLongCallNs;
+    client.memory_due_ns =
+        now_ns + (has_room(*client.runner, now_ns) ? kLongCallWithRoomNs : kLongCallNs);
     client.memory_burst = bursts;
   }
+}
+
+/// Three quarters of its own limit are not reached; what it has borrowed is not counted.
+bool Lender::Work::has_room(Runner& runner, uint64_t now_ns) {
+  if (!runner.memory_meter || now_ns - runner.room_looked_ns < kRoomTrustedNs) {
+    return runner.has_room;
+  }
+  runner.room_looked_ns = now_ns;
+  const auto base = book_->base(*runner.memory);
+  const auto usage = runner.memory_meter->memory_usage();
+  runner.has_room = base.ok() && usage.ok() && base->amount != lease::kUnlimited &&
+                    *usage < static_cast<uint64_t>(base->amount) / 4 * 3;
+  return runner.has_room;
+}
+
+bool Lender::Work::memory_can_wait(const Client& client) const {
+  return client.memory.spec.policy.granularity == Granularity::kAdaptive &&
+         client.cpu.spec.policy.granularity == Granularity::kAdaptive && client.cpu.holds &&
+         client.runner->has_room;
 }
 
 void Lender::Work::handle_timer(Client& client, uint64_t now_ns) {
@@ -275,6 +314,9 @@ void Lender::Work::handle_timer(Client& client, uint64_t now_ns) {
     client.linger_ns = busy || !same ? now_ns + linger_ns_ : 0;
     if (client.linger_ns == 0) release(*client.runner, client.cpu);
     client.seen_bursts = bursts;
+    if (client.memory.spec.policy.granularity == Granularity::kAdaptive) {
+      handle_memory(client, busy, bursts, now_ns);
+    }
   }
   if (client.idle_due_ns != 0 && client.idle_due_ns <= now_ns) {
     client.idle_due_ns = 0;
@@ -300,7 +342,9 @@ bool Lender::Work::set_wants(Client& client) {
   uint32_t wants = 0;
   const auto add = [&](const Side& side) {
     if (side.pool == nullptr || !follows_calls(side.spec.policy.granularity)) return;
-    if (!side.holds) wants |= wire::kWantsBusy;
+    if (!side.holds && !(&side == &client.memory && memory_can_wait(client))) {
+      wants |= wire::kWantsBusy;
+    }
     if (side.spec.policy.granularity == Granularity::kFunc) wants |= wire::kWantsIdle;
   };
   add(client.cpu);

@@ -15,6 +15,7 @@
 #include "daemon/cgroup_driver.h"
 #include "daemon/lender.h"
 #include "daemon/recent_times.h"
+#include "daemon/weights.h"
 #include "lease/book.h"
 
 namespace pocket::daemon {
@@ -48,6 +49,7 @@ class Lender::Work {
     lease::Resource resource = lease::Resource::kCpu;
     lease::AccountId lender;
     lease::Policy policy;
+    int64_t shares = 0;    // the lender's weight, for processors
     uint32_t members = 0;  // clients
     uint32_t users = 0;    // of these, now lending
     bool tried = false;    // since users left 0
@@ -92,6 +94,10 @@ class Lender::Work {
     std::vector<Pool*> changed;
     std::vector<Client*> asking;   // wait for their memory
     std::vector<Client*> handled;  // since the last settle()
+    std::optional<cgroup::Group> memory_meter;
+    int64_t shares = 0;           // its weight as last set
+    bool has_room = false;        // its own memory limit is far from reached
+    uint64_t room_looked_ns = 0;  // when that was looked at
     uint64_t loans = 0;
     uint64_t returns = 0;
     double borrowed_cpu_seconds = 0;
@@ -99,7 +105,7 @@ class Lender::Work {
   };
 
   Work(const cgroup::Host& host, uint64_t linger_ns)
-      : host_(host), driver_(host), linger_ns_(linger_ns) {}
+      : host_(host), weights_(host), driver_(host), linger_ns_(linger_ns) {}
 
   wire::BoardSlot& slot(const Client& client) const {
     return client.runner->spec.board->slot(client.spec.slot);
@@ -107,11 +113,16 @@ class Lender::Work {
   std::optional<lease::AccountId> open_account(lease::Resource resource, const std::string& group);
   void join(Runner& runner, Client& client, Side& side, lease::Resource resource);
   void leave(Runner& runner, Side& side);
+  void weigh(Runner& runner);
 
   void handle(Client& client, uint64_t now_ns);
   void handle_cpu(Client& client, bool busy, uint32_t bursts, uint64_t now_ns);
   void handle_memory(Client& client, bool busy, uint32_t bursts, uint64_t now_ns);
   void handle_timer(Client& client, uint64_t now_ns);
+  bool has_room(Runner& runner, uint64_t now_ns);
+  /// Whether calls of the client need not be told for its memory's sake: `adaptive` finds long ones
+  /// when it looks after the processors.
+  bool memory_can_wait(const Client& client) const;
   void measure_idle(Client& client, Side& side, uint64_t now_ns);
   /// Says what the runner shall tell; false when that comes too late for something.
   bool set_wants(Client& client);
@@ -131,6 +142,7 @@ class Lender::Work {
   void answer_asking(Runner& runner);
 
   const cgroup::Host& host_;
+  Weights weights_;
   CgroupDriver driver_;
   std::unique_ptr<lease::Book> book_;  // outlives every loan below: destroyed last but the driver
   const uint64_t linger_ns_;

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/clock.h"
+#include "base/ledger_place.h"
 #include "cgroup/effective.h"
 #include "cgroup/mounts.h"
 #include "daemon/processors.h"
@@ -75,8 +76,11 @@ Lending::Lending(EventLoop& loop, const Config& config)
   if (host_.layout() == cgroup::Layout::kNone) return;
   remove_stale_groups();
   std::vector<std::string> repaired;
-  auto lender = Lender::start(config_.ledger, host_,
-                              static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired);
+  auto folder = make_ledger_folder(config_.ledger);
+  auto lender = folder.ok()
+                    ? Lender::start(config_.ledger, host_,
+                                    static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired)
+                    : Result<std::unique_ptr<Lender>>(folder.error());
   for (const auto& line : repaired) spdlog::warn("ledger: {}", line);
   if (lender.ok()) {
     if (lends) lender_ = std::move(*lender);
@@ -92,6 +96,7 @@ Lending::~Lending() {
     if (stale_timer_ != 0) loop_.cancel(stale_timer_);
   }
   lender_.reset();
+  remove_ledger_folder(config_.ledger);
   borrowers_.clear();
   if (host_.layout() == cgroup::Layout::kNone) return;
   // The runners' groups share these, so none of them takes them along.
@@ -211,6 +216,10 @@ void Lending::runner_started(RunnerProcess& runner) {
   spec.board = borrower.board;
   spec.cpu_group = borrower.cpu_group;
   spec.memory_group = borrower.memory_group;
+  if (!spec.cpu_group.empty()) {
+    const auto service = std::filesystem::path(spec.cpu_group).parent_path();
+    spec.cpu_groups_above = {service, service.parent_path()};
+  }
   spec.most_threads = usable_processors();
   // Before the runner looks at it, so that it never starts with too many threads.
   if (!spec.cpu_group.empty()) {

@@ -56,6 +56,7 @@ void Board::stop_watching() {
 
 void Board::tell(uint32_t slot) {
   header().dirty[slot / 64].fetch_or(uint64_t{1} << (slot % 64));
+  header().dirty_words.fetch_or(uint64_t{1} << (slot / 64));
   if (header().daemon_parked.load() != 0) ipc::ring_doorbell(bell_.get());
 }
 

@@ -10,7 +10,7 @@
 namespace pocket::wire {
 
 constexpr uint32_t kBoardMagic = 0x44424b50;  // "PKBD", little-endian
-constexpr uint32_t kBoardVersion = 1;
+constexpr uint32_t kBoardVersion = 2;
 constexpr uint32_t kBoardSlots = 4096;  // client sessions of one runner that can lend
 constexpr uint32_t kBoardWords = kBoardSlots / 64;
 constexpr uint64_t kBoardSlotsOffset = 4096;
@@ -28,10 +28,13 @@ struct BoardHeader {
   alignas(64) std::atomic<uint32_t> threads;        // futex; 0: no bound
   alignas(64) std::atomic<uint32_t> daemon_parked;  // 1: ring the bell
   alignas(64) std::array<std::atomic<uint64_t>, kBoardWords> dirty;
+  alignas(64) std::atomic<uint64_t> dirty_words;  // bit i: something may be set in dirty[i]
 };
 static_assert(offsetof(BoardHeader, threads) == 64);
 static_assert(offsetof(BoardHeader, daemon_parked) == 128);
 static_assert(offsetof(BoardHeader, dirty) == 192);
+static_assert(kBoardWords == 64, "a bit of dirty_words for each");
+static_assert(offsetof(BoardHeader, dirty_words) == 704);
 static_assert(sizeof(BoardHeader) <= kBoardSlotsOffset, "the slots begin on the second page");
 
 struct BoardSlot {

@@ -15,6 +15,7 @@ wait_until 5 "the client's limits change" limits_are_not one "$KEEPER"
 remember_runner
 expect "limits of the client in its call" "10000 100000 $HALF" "$(limits one)"
 expect "limits of the runner meanwhile" "110000 100000 $((RUNNER_MEMORY + HALF))" "$(runner_limits)"
+expect "weight of the runner: its own and its client's" 2048 "$(read_cpu_weight "$(runner_group cpu)")"
 for resource in cpu memory; do
   group=$(cat "$CLIENTS/one/$resource")
   case $resource in

@@ -108,7 +108,15 @@ class ServiceTest(PocketTest):
     def service_groups(self):
         return [path for tree in group_trees() for path in glob.glob(f"{tree}/{self.cgroup}/*/")]
 
+    def ledgers(self):
+        """Where this service may remember its loans: a tmpfs, or beside its socket."""
+        name = self.socket.lstrip("/").replace("/", "_")
+        return [path for folder in (self.environment.get("XDG_RUNTIME_DIR"), "/run", "/dev/shm")
+                for path in glob.glob(f"{folder}/pocket-ledger-*/{name}")] + \
+            glob.glob(self.socket + ".ledger")
+
     def assert_nothing_left(self):
+        self.assertEqual(self.ledgers(), [])
         self.assertEqual(sorted(os.listdir(self.folder)),
                          sorted({"models", "pocketd.log", "pocketd.toml", "pocket-run"}
                                 & set(os.listdir(self.folder))), "files are left behind")
@@ -165,7 +173,7 @@ class Supervised(ServiceTest):
         pid, supervisor = self.run_detached("--config", self.config())
         self.assertEqual(self.pocket("models", "load", "echo").returncode, 0)
         if can_limit():
-            self.assertTrue(os.path.exists(self.socket + ".ledger"))
+            self.assertTrue(self.ledgers(), "no ledger")
             self.assertNotEqual(self.service_groups(), [])
         done = self.pocket("service", "kill")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -1,6 +1,8 @@
 // pocket bench: the measurements whose figures the documents quote.
 #include "cli/bench/command.h"
 
+#include "cli/bench/watched.h"
+
 namespace pocket::cli {
 
 void add_bench_command(CLI::App& app, Action& action) {
@@ -11,6 +13,8 @@ void add_bench_command(CLI::App& app, Action& action) {
   add_bench_latency(*bench, action);
   add_bench_eval_policy(*bench, action);
   add_bench_lend(*bench, action);
+  bench->final_callback(
+      [&action] { action = [measure = std::move(action)] { return watched(measure); }; });
 }
 
 }  // namespace pocket::cli

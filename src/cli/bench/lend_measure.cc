@@ -22,6 +22,8 @@ constexpr int64_t kClientQuotaUs = 400'000;
 constexpr int64_t kPeriodUs = 100'000;
 constexpr int kRunnerCpus = 2;
 constexpr int kWarmUpCalls = 50;
+constexpr int kLentCallUs =
+    1000;  // long enough for the loan to be out, also where pocketd wakes late
 constexpr const char* kTensors =
     "[[inputs]]\nname = 'x'\ndtype = 'float32'\nshape = [-1]\n"
     "[[outputs]]\nname = 'y'\ndtype = 'float32'\nshape = [4]\n";
@@ -135,9 +137,10 @@ class RawWrites {
                      writes.text(kRunnerQuotaUs), writes.text(kClientQuotaUs)};
     return writes;
   }
-  Result<void> write_all() {
+  /// The two writes of the loan (0) or of its return (1).
+  Result<void> write(size_t half) {
     constexpr std::array<size_t, 4> kSides = {0, 1, 1, 0};
-    for (size_t index = 0; index < texts_.size(); ++index) {
+    for (size_t index = 2 * half; index < 2 * half + 2; ++index) {
       const std::string& text = texts_[index];
       if (::pwrite(files_[kSides[index]].get(), text.data(), text.size(), 0) < 0) {
         return errno_error("writing a limit", errno);
@@ -155,14 +158,16 @@ class RawWrites {
   std::array<std::string, 4> texts_;
 };
 
-/// Processor time of one set of four writes.
-Result<double> measure_raw(RawWrites& writes, int sets, int pause_us) {
+/// Processor time of one set of four writes: two after `pause_us`, two more after `call_us`.
+Result<double> measure_raw(RawWrites& writes, int sets, int pause_us, int call_us) {
   double used_us = 0;
   for (int set = 0; set < sets; ++set) {
-    pause_for(pause_us);
-    const double before_us = thread_cpu_us();
-    POCKET_RETURN_IF_ERROR(writes.write_all());
-    used_us += thread_cpu_us() - before_us;
+    for (const size_t half : {0, 1}) {
+      pause_for(half == 0 ? pause_us : call_us);
+      const double before_us = thread_cpu_us();
+      POCKET_RETURN_IF_ERROR(writes.write(half));
+      used_us += thread_cpu_us() - before_us;
+    }
   }
   return used_us / sets;
 }
@@ -209,8 +214,9 @@ Result<LendCost> measure_cost(const std::string& socket, bool v2, int calls, int
   cost.pocketd_us = used_ns / 1e3 / cost.loans;
   cost.wakeups = static_cast<double>(after.total_wakeups - before.total_wakeups) / cost.loans;
   POCKET_ASSIGN_OR_RETURN(auto writes, RawWrites::open(v2, lender, borrower));
-  POCKET_ASSIGN_OR_RETURN(cost.raw_us, measure_raw(writes, calls, pause_us));
-  POCKET_ASSIGN_OR_RETURN(cost.raw_warm_us, measure_raw(writes, calls * 4, 0));
+  POCKET_ASSIGN_OR_RETURN(cost.raw_us, measure_raw(writes, calls, pause_us, kLentCallUs));
+  POCKET_ASSIGN_OR_RETURN(cost.raw_together_us, measure_raw(writes, calls, pause_us, 0));
+  POCKET_ASSIGN_OR_RETURN(cost.raw_warm_us, measure_raw(writes, calls * 4, 0, 0));
   return cost;
 }
 
@@ -230,9 +236,8 @@ Result<void> LendBench::start() {
     POCKET_ASSIGN_OR_RETURN(*service, LocalService::create());
     POCKET_RETURN_IF_ERROR(
         (*service)->add_null_model("null", fmt::format("mode = 'zeros'\n{}", kTensors)));
-    // Its calls last until the loan is out, also where pocketd wakes late.
     POCKET_RETURN_IF_ERROR((*service)->add_null_model(
-        "lent", fmt::format("mode = 'zeros'\ndelay_us = 1000\n{}", kTensors)));
+        "lent", fmt::format("mode = 'zeros'\ndelay_us = {}\n{}", kLentCallUs, kTensors)));
   }
   POCKET_ASSIGN_OR_RETURN(
       const std::string config,

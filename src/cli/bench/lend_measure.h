@@ -26,10 +26,13 @@ struct LendRound {
 /// Processor time, in microseconds for each loan with its return.
 struct LendCost {
   double loans = 0;
-  double pocketd_us = 0;   // the lender's thread, everything it does
-  double raw_us = 0;       // the same four limit writes alone, after the same pause
-  double raw_warm_us = 0;  // and without a pause between them
-  double wakeups = 0;      // of the lender's thread
+  double pocketd_us = 0;  // the lender's thread, everything it does
+  // The same four limit writes alone: two after the pause and two after the length of a call, as
+  // pocketd makes them; all four after the pause; without any pause.
+  double raw_us = 0;
+  double raw_together_us = 0;
+  double raw_warm_us = 0;
+  double wakeups = 0;  // of the lender's thread
 };
 
 /// A service that lends, one that does not, and a group for the client. One thread.

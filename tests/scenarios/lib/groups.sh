@@ -71,6 +71,13 @@ read_cpu_limit() { # GROUP: "QUOTA PERIOD" as cgroup v2 writes it
     *) return 1 ;;
   esac
 }
+read_cpu_weight() { # GROUP: in v1's shares, 1024 as a rule
+  case $1 in
+    1:*) cat "${1#1:}/cpu.shares" ;;
+    2:*) echo $(($(cat "${1#2:}/cpu.weight") * 1024 / 100)) ;;
+    *) return 1 ;;
+  esac
+}
 read_memory_limit() { # GROUP: bytes, or max
   case $1 in
     1:*) sed 's/^9223372036854771712$/max/' "${1#1:}/memory.limit_in_bytes" ;;
