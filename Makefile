@@ -33,7 +33,9 @@ bench: build models ## The measurements whose figures the README shows
 
 test: models ## Build everything, then run every test
 	@tools/setup --tests
+	@tools/setup-tensorflow
 	@tools/make-test-models
+	@tools/make-app-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)

@@ -11,7 +11,7 @@ install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
                 resnet50-monolithic facedetect-monolithic
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(engine null openvino onnxruntime)
+foreach(engine null openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
     install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)
   endif()

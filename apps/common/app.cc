@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "common/load.h"
+#include "picture/rows.h"
 #include "pocket/dtype.h"
 
 namespace pocket::apps {
@@ -45,7 +46,7 @@ std::string data_folder(const char* name) {
 Options default_options(const AppDescription& app) {
   Options options;
   options.inference.model = app.model;
-  options.inference.models = data_folder("models");
+  options.inference.models = data_folder(app.models);
   options.input = data_folder("pictures") + "/" + app.picture;
   return options;
 }
@@ -89,7 +90,7 @@ void add_options(CLI::App& parser, Options& options) {
   }
 }
 
-/// Proportional and private resident bytes of this process.
+/// Proportional and private resident bytes of this process, and the most it ever had.
 json memory_of_process() {
   std::ifstream file("/proc/self/smaps_rollup");
   json memory = json::object();
@@ -107,6 +108,13 @@ json memory_of_process() {
     }
   }
   memory["private_bytes"] = private_bytes;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    unsigned long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "VmHWM: %llu kB", &kilobytes) == 1) {
+      memory["peak_rss_bytes"] = kilobytes * 1024;
+    }
+  }
   return memory;
 }
 
@@ -136,17 +144,22 @@ T checked(Result<T> result) {
   return std::move(result).value();
 }
 
+template <typename T>
+picture::Placement fill(const AppDescription& app, const Job& job, const picture::ImageSpec& spec,
+                        T* target) {
+  return app.row_by_row ? checked(picture::fill_from_file(job.file, spec, job.input, target))
+                        : picture::fill(job.picture, spec, job.input, target);
+}
+
 /// Writes the picture into the model's input as the model's entry wants it.
-void preprocess(Inference& inference, Job& job) {
+void preprocess(const AppDescription& app, Inference& inference, Job& job) {
   const auto spec = checked(picture::ImageSpec::from_metadata(
       [&](const std::string& key) { return inference.metadata(key); }));
   job.input = checked(picture::picture_size(spec, inference.input_shape()));
   if (inference.input_dtype() == POCKET_FLOAT32) {
-    job.placement =
-        picture::fill(job.picture, spec, job.input, static_cast<float*>(inference.input()));
+    job.placement = fill(app, job, spec, static_cast<float*>(inference.input()));
   } else if (inference.input_dtype() == POCKET_UINT8) {
-    job.placement =
-        picture::fill(job.picture, spec, job.input, static_cast<uint8_t*>(inference.input()));
+    job.placement = fill(app, job, spec, static_cast<uint8_t*>(inference.input()));
   } else {
     throw std::runtime_error(std::string("a picture cannot be made ") +
                              pocket_dtype_name(inference.input_dtype()));
@@ -164,13 +177,14 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   json timing;
   uint64_t step_ns = monotonic_ns();
   Job job;
-  job.picture = checked(picture::read_picture(options.input));
+  job.file = options.input;
+  if (!app.row_by_row) job.picture = checked(picture::read_picture(options.input));
   timing["decode_ms"] = ms_since(step_ns);
   step_ns = monotonic_ns();
   const auto inference = make_inference(options.inference);
   timing["open_ms"] = ms_since(step_ns);
   step_ns = monotonic_ns();
-  preprocess(*inference, job);
+  preprocess(app, *inference, job);
   timing["preprocess_ms"] = ms_since(step_ns);
   ::malloc_trim(0);  // what decoding needed goes back to the system
   step_ns = monotonic_ns();

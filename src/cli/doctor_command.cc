@@ -96,7 +96,10 @@ Check check_engines() {
   }
   const bool real = found != "null";
   return {"engines", real ? Verdict::kOk : Verdict::kWarning,
-          found + (real ? "" : ": only for tests; `make setup` fetches the real ones")};
+          found + (real ? "" : ": only for tests; `make setup` fetches the real ones") +
+              (found.find("tensorflow") == std::string::npos
+                   ? "; no tensorflow (tools/setup-tensorflow, then build)"
+                   : "")};
 }
 
 /// The running service, its budgets and where it remembers loans.

@@ -36,11 +36,12 @@ struct Config {
   uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
   // [budget]
-  double cpus = 0;                            // of each runner, in processors; 0: no limit
-  uint64_t memory = 0;                        // of each runner, in bytes; 0: no limit
-  std::string cgroup = "pocket";              // the runners' groups are made below it
-  std::string cpu_policy = "func,ratio,0.5";  // of clients that name none
-  std::string mem_policy = "func,ratio,0.5";
+  double cpus = 0;                // of each runner, in processors; 0: no limit
+  uint64_t memory = 0;            // of each runner, in bytes; 0: no limit
+  std::string cgroup = "pocket";  // the runners' groups are made below it
+  // Of clients that name none: docs/adr/0005-default-policy.md.
+  std::string cpu_policy = "adaptive,ratio,0.9";
+  std::string mem_policy = "adaptive,ratio,0.5";
   double linger_seconds = 0.005;  // `adaptive`: how long a client without calls keeps lending
   std::string ledger;             // empty: beside the socket
   // [models]

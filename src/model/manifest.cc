@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, 15> kKeys = {
     "engine", "threads", "concurrency", "precision", "warmup", "keep_alive_seconds",
     "group",  "sha256",  "description", "licence",   "source", "options",
     "labels", "image",   "metadata"};
-constexpr std::array<std::string_view, 5> kImageKeys = {"layout", "channels", "mean", "scale",
-                                                        "fit"};
+constexpr std::array<std::string_view, 6> kImageKeys = {"layout", "channels", "mean",
+                                                        "scale",  "fit",      "filter"};
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -83,9 +83,11 @@ void read_image(const toml::table& entry, const std::string& path, TomlReader& r
   static constexpr std::array<std::string_view, 2> kLayouts = {"NCHW", "NHWC"};
   static constexpr std::array<std::string_view, 2> kChannels = {"RGB", "BGR"};
   static constexpr std::array<std::string_view, 3> kFits = {"center-crop", "stretch", "letterbox"};
+  static constexpr std::array<std::string_view, 2> kFilters = {"smooth", "bilinear"};
   read_word(image, "layout", kLayouts, keys, metadata);
   read_word(image, "channels", kChannels, keys, metadata);
   read_word(image, "fit", kFits, keys, metadata);
+  read_word(image, "filter", kFilters, keys, metadata);
   read_triple(image, "mean", keys, metadata);
   read_triple(image, "scale", keys, metadata);
   reader.adopt(keys);

@@ -105,6 +105,7 @@ TEST_F(MetadataTest, ImageIsChecked) {
   const auto bad = POCKET_INVALID_ARGUMENT;
   EXPECT_THAT(refusal("[image]\nlayout='NCWH'\n", bad), HasSubstr("one of NCHW, NHWC"));
   EXPECT_THAT(refusal("[image]\nfit='crop'\n", bad), HasSubstr("center-crop"));
+  EXPECT_THAT(refusal("[image]\nfilter='nearest'\n", bad), HasSubstr("one of smooth, bilinear"));
   EXPECT_THAT(refusal("[image]\nmean=[1, 2]\n", bad), HasSubstr("three numbers"));
   EXPECT_THAT(refusal("[image]\nmean=[1, 2, 'x']\n", bad), HasSubstr("three numbers"));
   EXPECT_THAT(refusal("[image]\nlayuot='NCHW'\n", bad), HasSubstr("did you mean 'layout'?"));

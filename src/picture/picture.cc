@@ -13,43 +13,12 @@
 #include <cstdlib>
 #include <memory>
 
+#include "picture/bilinear.h"
+#include "picture/decoders.h"
+#include "picture/plan.h"
+
 namespace pocket::picture {
 namespace {
-
-constexpr int64_t kMostPixels = 100'000'000;
-
-struct Rectangle {
-  int x = 0, y = 0, width = 0, height = 0;
-};
-
-/// The part of the picture that is used, and where in the tensor it goes.
-struct Plan {
-  Rectangle source;
-  Rectangle target;
-};
-
-Plan make_plan(const Picture& picture, Fit fit, Size size) {
-  Plan plan{{0, 0, picture.width, picture.height}, {0, 0, size.width, size.height}};
-  if (fit == Fit::kCenterCrop) {
-    // The largest part in the middle with the tensor's proportions.
-    const double scale = std::min(static_cast<double>(picture.width) / size.width,
-                                  static_cast<double>(picture.height) / size.height);
-    plan.source.width = std::clamp(static_cast<int>(size.width * scale), 1, picture.width);
-    plan.source.height = std::clamp(static_cast<int>(size.height * scale), 1, picture.height);
-    plan.source.x = (picture.width - plan.source.width) / 2;
-    plan.source.y = (picture.height - plan.source.height) / 2;
-  } else if (fit == Fit::kLetterbox) {
-    const double scale = std::min(static_cast<double>(size.width) / picture.width,
-                                  static_cast<double>(size.height) / picture.height);
-    plan.target.width =
-        std::clamp(static_cast<int>(std::lround(picture.width * scale)), 1, size.width);
-    plan.target.height =
-        std::clamp(static_cast<int>(std::lround(picture.height * scale)), 1, size.height);
-    plan.target.x = (size.width - plan.target.width) / 2;
-    plan.target.y = (size.height - plan.target.height) / 2;
-  }
-  return plan;
-}
 
 /// The picture as the tensor sees it: size.width * size.height RGB pixels, borders black.
 std::vector<uint8_t> resize(const Picture& picture, const Plan& plan, Size size) {
@@ -62,26 +31,21 @@ std::vector<uint8_t> resize(const Picture& picture, const Plan& plan, Size size)
   return pixels;
 }
 
-template <typename T, typename Convert>
-Placement fill_as(const Picture& picture, const ImageSpec& spec, Size size, T* target,
-                  Convert convert) {
-  const Plan plan = make_plan(picture, spec.fit, size);
-  const std::vector<uint8_t> pixels = resize(picture, plan, size);
-  const size_t count = pixels.size() / 3;
-  for (int channel = 0; channel < 3; ++channel) {
-    const int from = spec.blue_first ? 2 - channel : channel;
-    T* out = spec.channels_first ? target + channel * count : target + channel;
-    const size_t step = spec.channels_first ? 1 : 3;
-    for (size_t index = 0; index < count; ++index) {
-      out[index * step] = convert(pixels[index * 3 + from], channel);
-    }
+std::vector<uint8_t> resize_bilinear(const Picture& picture, const Plan& plan, Size size) {
+  Bilinear resizer(plan, size);
+  for (int y = 0; y < picture.height && !resizer.done(); ++y) {
+    resizer.add_row(picture.rgb.data() + static_cast<size_t>(y) * picture.width * 3);
   }
-  Placement placement;
-  placement.scale_x = static_cast<double>(plan.target.width) / plan.source.width;
-  placement.scale_y = static_cast<double>(plan.target.height) / plan.source.height;
-  placement.offset_x = plan.target.x - plan.source.x * placement.scale_x;
-  placement.offset_y = plan.target.y - plan.source.y * placement.scale_y;
-  return placement;
+  return std::move(resizer).pixels();
+}
+
+template <typename T>
+Placement fill_with(const Picture& picture, const ImageSpec& spec, Size size, T* target) {
+  const Plan plan = make_plan({picture.width, picture.height}, spec.fit, size);
+  write_pixels(spec.filter == Filter::kBilinear ? resize_bilinear(picture, plan, size)
+                                                : resize(picture, plan, size),
+               spec, target);
+  return placement_of(plan);
 }
 
 Result<void> parse_triple(const std::string& text, float* values) {
@@ -99,20 +63,26 @@ Result<void> parse_triple(const std::string& text, float* values) {
 
 }  // namespace
 
+Result<void> check_pixels(const std::string& path, int64_t width, int64_t height) {
+  if (width * height <= kMostPixels) return ok_result();
+  return Error{POCKET_RESOURCE_EXHAUSTED, fmt::format("'{}' has {} x {} pixels; the most is {}",
+                                                      path, width, height, kMostPixels)};
+}
+
+Error not_a_picture(const std::string& path, const char* decoder_says) {
+  return Error{POCKET_DATA_LOSS,
+               fmt::format("'{}' is not a picture that can be read: {}", path, decoder_says)};
+}
+
 Result<Picture> read_picture(const std::string& path) {
   if (::access(path.c_str(), R_OK) != 0) return errno_error(fmt::format("'{}'", path), errno);
   int width = 0, height = 0, channels = 0;
-  if (stbi_info(path.c_str(), &width, &height, &channels) == 1 &&
-      static_cast<int64_t>(width) * height > kMostPixels) {
-    return Error{POCKET_RESOURCE_EXHAUSTED, fmt::format("'{}' has {} x {} pixels; the most is {}",
-                                                        path, width, height, kMostPixels)};
+  if (stbi_info(path.c_str(), &width, &height, &channels) == 1) {
+    POCKET_RETURN_IF_ERROR(check_pixels(path, width, height));
   }
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load(path.c_str(), &width, &height, &channels, 3), stbi_image_free);
-  if (pixels == nullptr) {
-    return Error{POCKET_DATA_LOSS, fmt::format("'{}' is not a picture that can be read: {}", path,
-                                               stbi_failure_reason())};
-  }
+  if (pixels == nullptr) return not_a_picture(path, stbi_failure_reason());
   Picture picture{width, height, {}};
   picture.rgb.assign(pixels.get(), pixels.get() + static_cast<size_t>(width) * height * 3);
   return picture;
@@ -161,6 +131,7 @@ Result<ImageSpec> ImageSpec::from_metadata(
   spec.fit = fit == "stretch"     ? Fit::kStretch
              : fit == "letterbox" ? Fit::kLetterbox
                                   : Fit::kCenterCrop;
+  if (get("image.filter").value_or("") == "bilinear") spec.filter = Filter::kBilinear;
   if (const auto mean = get("image.mean")) POCKET_RETURN_IF_ERROR(parse_triple(*mean, spec.mean));
   if (const auto scale = get("image.scale")) {
     POCKET_RETURN_IF_ERROR(parse_triple(*scale, spec.scale));
@@ -182,13 +153,11 @@ Result<Size> picture_size(const ImageSpec& spec, std::span<const int64_t> shape)
 }
 
 Placement fill(const Picture& picture, const ImageSpec& spec, Size size, float* target) {
-  return fill_as(picture, spec, size, target, [&](uint8_t value, int channel) {
-    return (static_cast<float>(value) - spec.mean[channel]) * spec.scale[channel];
-  });
+  return fill_with(picture, spec, size, target);
 }
 
 Placement fill(const Picture& picture, const ImageSpec& spec, Size size, uint8_t* target) {
-  return fill_as(picture, spec, size, target, [](uint8_t value, int) { return value; });
+  return fill_with(picture, spec, size, target);
 }
 
 }  // namespace pocket::picture

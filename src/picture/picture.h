@@ -24,15 +24,25 @@ struct Picture {
 Result<Picture> read_picture(const std::string& path);
 Result<void> write_png(const Picture& picture, const std::string& path);
 
+struct Size {
+  int width = 0, height = 0;
+};
+
 struct Color {
   uint8_t red, green, blue;
 };
 /// The outline of a rectangle, `thickness` pixels inwards; parts outside the picture are left out.
 void draw_rectangle(Picture& picture, int x, int y, int width, int height, int thickness,
                     Color color);
+/// ASCII letters on a dark ground, `size` pixels for one of the font's; x, y is the upper left
+/// corner.
+void draw_text(Picture& picture, int x, int y, int size, const std::string& text, Color color);
 void draw_dot(Picture& picture, int x, int y, int radius, Color color);
 
 enum class Fit { kCenterCrop, kStretch, kLetterbox };
+/// How pixels are resized: smoothly, with all of the picture's pixels, or as TensorFlow's bilinear
+/// resize does it, which takes the nearest four.
+enum class Filter { kSmooth, kBilinear };
 
 /// How a picture becomes an input tensor: the [image] table of a model's entry
 /// (docs/format-repository.md). value = (pixel - mean) * scale, in the order of the channels.
@@ -42,6 +52,7 @@ struct ImageSpec {
   float mean[3] = {0, 0, 0};
   float scale[3] = {1, 1, 1};
   Fit fit = Fit::kCenterCrop;
+  Filter filter = Filter::kSmooth;
 
   /// From a model's metadata ("image.layout", ...). FAILED_PRECONDITION when the entry has no
   /// [image] table, INVALID_ARGUMENT when a value is none.
@@ -57,9 +68,6 @@ struct Placement {
 
 /// Height and width a tensor of this shape has for a picture; INVALID_ARGUMENT when the shape is
 /// not one picture of three channels and fixed size.
-struct Size {
-  int width = 0, height = 0;
-};
 Result<Size> picture_size(const ImageSpec& spec, std::span<const int64_t> shape);
 
 /// Resizes the picture and writes width * height * 3 floats (or bytes, without mean and scale).

@@ -224,6 +224,8 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
       spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
     }
   }
+  // Reading and converting a model takes up to twice its size for a moment.
+  ::malloc_trim(0);
   control::RunnerLoadedT result;
   result.model = load.model;
   result.inputs = pack_infos(model->inputs());

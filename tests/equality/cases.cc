@@ -83,19 +83,33 @@ std::string test_models_root() {
   const char* named = std::getenv("POCKET_TEST_MODELS");
   std::string root = named != nullptr ? named : POCKET_TEST_MODELS_DIR;
   if (fs::exists(root + "/repository")) return root;
-  std::printf("no test models in %s: run `make models`, or set POCKET_TEST_MODELS\n", root.c_str());
+  std::printf("no test models in %s: run tools/make-test-models, or set POCKET_TEST_MODELS\n",
+              root.c_str());
   return {};
 }
 
 std::vector<Case> read_cases(const std::string& root) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(root) / "repository")) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
   std::vector<Case> cases;
-  for (const auto& name : names) cases.push_back(read_case(root, name));
+  for (const std::string& each : {root, root + "-tensorflow"}) {
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator(fs::path(each) / "repository", missing)) {
+      cases.push_back(read_case(each, entry.path().filename().string()));
+    }
+  }
+  std::sort(cases.begin(), cases.end(),
+            [](const Case& one, const Case& other) { return one.name < other.name; });
   return cases;
+}
+
+bool is_tensorflow_case(const Case& each) { return each.name.starts_with("tf_"); }
+
+bool is_for(const Case& each, const std::string& engine) {
+  const fs::path folder = fs::path(each.folder) / "1";
+  if (fs::exists(folder / "model.null") || engine == "null") {
+    return fs::exists(folder / "model.null") && engine == "null";
+  }
+  if (engine == "tensorflow") return fs::exists(folder / "model.savedmodel");
+  return !is_tensorflow_case(each);
 }
 
 void link_models(const std::vector<Case>& cases, const std::string& models) {

@@ -1,4 +1,4 @@
-// The test models that `make models` leaves in .deps/test-models, and the calls to make with each.
+// The test models that `make test` leaves in .deps/test-models, and the calls to make with each.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,16 @@ struct Case {
 /// Where the test models are; empty, after a line that says why, when they were not built.
 std::string test_models_root();
 
-/// Every case below `root`, by name. Throws std::exception for a file that is not as written.
+/// Every case below `root`, and below `<root>-tensorflow` where that is, by name. Throws
+/// std::exception for a file that is not as written.
 std::vector<Case> read_cases(const std::string& root);
+
+/// True for the cases that tools/test-models/saved_models.py wrote, for TensorFlow alone.
+bool is_tensorflow_case(const Case& each);
+
+/// True when the case's calls are made with `engine`: null has its own, TensorFlow reads
+/// SavedModels.
+bool is_for(const Case& each, const std::string& engine);
 
 /// Makes `<models>/<name>` a link to each case's folder, so that a service serves them.
 void link_models(const std::vector<Case>& cases, const std::string& models);

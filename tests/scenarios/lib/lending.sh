@@ -9,6 +9,7 @@ lending_service() { # [LINE...]
     printf "[service]\ndrain_seconds = 1\n[engines]\nconcurrency = %s\n" "$CONCURRENCY"
     printf "[budget]\ncpus = 1.0\nmemory = %s\ncgroup = '%s'\nledger = '%s'\n" \
       "$RUNNER_MEMORY" "$RUNNERS" "$SCENARIO_DIR/ledger"
+    case "$*" in *_policy*) ;; *) echo "cpu_policy = 'func,ratio,0.5'" && echo "mem_policy = 'func,ratio,0.5'" ;; esac
     for budget_line in "$@"; do echo "$budget_line"; done
   } >"$SCENARIO_DIR/pocketd.toml"
   start_service --config "$SCENARIO_DIR/pocketd.toml"
