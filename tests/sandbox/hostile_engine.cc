@@ -129,6 +129,10 @@ std::string list_descriptors(const std::string&) {
   return done(open);
 }
 
+std::string make_it_wait(const std::string& descriptor) {
+  return judge(::fcntl(std::atoi(descriptor.c_str()), F_SETFL, 0), "fcntl");
+}
+
 std::string list_environment(const std::string&) {
   std::string names;
   for (char** entry = environ; *entry != nullptr; ++entry) names += std::string(" ") + *entry;
@@ -156,6 +160,7 @@ const std::map<std::string, std::function<std::string(const std::string&)>> kAtt
     {"write", write_file},
     {"run-memory", run_written_memory},
     {"descriptors", list_descriptors},
+    {"make-it-wait", make_it_wait},
     {"environment", list_environment},
     {"limits", tell_limits},
     {"user", tell_user},
