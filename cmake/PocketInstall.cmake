@@ -8,9 +8,9 @@ install(TARGETS pocketd pocket-runner pocket-supervisor pocket-cli
 install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS classify mobilenetv2 resnet50 facedetect classify-monolithic mobilenetv2-monolithic
-                resnet50-monolithic facedetect-monolithic
-        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(app ${POCKET_APPS})
+  install(TARGETS ${app} ${app}-monolithic RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endforeach()
 foreach(engine null openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
     install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)

@@ -1,10 +1,7 @@
 #include "common/app.h"
 
 #include <fmt/format.h>
-#include <link.h>
 #include <malloc.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -16,6 +13,7 @@
 
 #include "base/clock.h"
 #include "common/load.h"
+#include "common/memory.h"
 #include "picture/rows.h"
 #include "pocket/dtype.h"
 
@@ -32,28 +30,16 @@ struct Options {
   bool gate = false;
 };
 
-/// The folder `make models` fills, seen from the program; else the current folder's.
-std::string data_folder(const char* name) {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto& root : {program / "../../.deps", program / "../share/pocket"}) {
-    const auto folder = (root / name).lexically_normal();
-    if (std::filesystem::is_directory(folder, error)) return folder.string();
-  }
-  return name;
-}
-
 Options default_options(const AppDescription& app) {
   Options options;
   options.inference.model = app.model;
   options.inference.models = data_folder(app.models);
-  options.input = data_folder("pictures") + "/" + app.picture;
+  options.input = data_folder(app.data) + "/" + app.picture;
   return options;
 }
 
-void add_options(CLI::App& parser, Options& options) {
-  parser.add_option("--input", options.input, "Picture (JPEG, PNG, BMP, PPM)")
-      ->capture_default_str();
+void add_options(CLI::App& parser, const AppDescription& app, Options& options) {
+  parser.add_option("--input", options.input, app.input_text)->capture_default_str();
   parser.add_option("--calls", options.load.calls, "Calls, each timed")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
@@ -88,54 +74,6 @@ void add_options(CLI::App& parser, Options& options) {
     parser.add_option("--threads", options.inference.threads,
                       "Threads of the engine (default: as many as processors)");
   }
-}
-
-/// Proportional and private resident bytes of this process, and the most it ever had.
-json memory_of_process() {
-  std::ifstream file("/proc/self/smaps_rollup");
-  json memory = json::object();
-  uint64_t private_bytes = 0;
-  std::string key;
-  for (std::string line; std::getline(file, line);) {
-    unsigned long long kilobytes = 0;
-    if (std::sscanf(line.c_str(), "Pss: %llu kB", &kilobytes) == 1) {
-      memory["pss_bytes"] = kilobytes * 1024;
-    } else if (std::sscanf(line.c_str(), "Rss: %llu kB", &kilobytes) == 1) {
-      memory["rss_bytes"] = kilobytes * 1024;
-    } else if (std::sscanf(line.c_str(), "Private_Clean: %llu kB", &kilobytes) == 1 ||
-               std::sscanf(line.c_str(), "Private_Dirty: %llu kB", &kilobytes) == 1) {
-      private_bytes += kilobytes * 1024;
-    }
-  }
-  memory["private_bytes"] = private_bytes;
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    unsigned long long kilobytes = 0;
-    if (std::sscanf(line.c_str(), "VmHWM: %llu kB", &kilobytes) == 1) {
-      memory["peak_rss_bytes"] = kilobytes * 1024;
-    }
-  }
-  return memory;
-}
-
-/// Drops the read-only pages of this program itself; the first object is the program.
-int drop_code(dl_phdr_info* program, size_t, void*) {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  for (size_t index = 0; index < program->dlpi_phnum; ++index) {
-    const auto& part = program->dlpi_phdr[index];
-    if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
-    const uintptr_t from = (program->dlpi_addr + part.p_vaddr) & ~(page - 1);
-    const uintptr_t to = (program->dlpi_addr + part.p_vaddr + part.p_memsz) & ~(page - 1);
-    if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
-  }
-  return 1;
-}
-
-/// What starting and decoding needed goes back to the system: freed heap, and code, which comes
-/// back from the file page by page where it is used again.
-void give_back_memory() {
-  ::malloc_trim(0);
-  ::dl_iterate_phdr(drop_code, nullptr);
 }
 
 template <typename T>
@@ -178,13 +116,21 @@ json run(const AppDescription& app, const Options& options, uint64_t start_ns) {
   uint64_t step_ns = monotonic_ns();
   Job job;
   job.file = options.input;
-  if (!app.row_by_row) job.picture = checked(picture::read_picture(options.input));
+  if (app.read) {
+    app.read(options.input);
+  } else if (!app.row_by_row) {
+    job.picture = checked(picture::read_picture(options.input));
+  }
   timing["decode_ms"] = ms_since(step_ns);
   step_ns = monotonic_ns();
   const auto inference = make_inference(options.inference);
   timing["open_ms"] = ms_since(step_ns);
   step_ns = monotonic_ns();
-  preprocess(app, *inference, job);
+  if (app.prepare) {
+    app.prepare(*inference);
+  } else {
+    preprocess(app, *inference, job);
+  }
   timing["preprocess_ms"] = ms_since(step_ns);
   ::malloc_trim(0);  // what decoding needed goes back to the system
   step_ns = monotonic_ns();
@@ -238,12 +184,22 @@ void write(const AppDescription& app, const Options& options, const json& report
 
 }  // namespace
 
+std::string data_folder(const char* name) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (const auto& root : {program / "../../.deps", program / "../share/pocket"}) {
+    const auto folder = (root / name).lexically_normal();
+    if (std::filesystem::is_directory(folder, error)) return folder.string();
+  }
+  return name;
+}
+
 int run_app(const AppDescription& app, int argc, char** argv) {
   const uint64_t start_ns = monotonic_ns();
   try {
     CLI::App parser(fmt::format("{} ({})", app.text, kMode));
     Options options = default_options(app);
-    add_options(parser, options);
+    add_options(parser, app, options);
     if (app.add_options) app.add_options(parser);
     try {
       parser.parse(argc, argv);

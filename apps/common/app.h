@@ -1,4 +1,4 @@
-// What every app does the same way: options, decoding, preprocessing, timed calls, report.
+// What every app does the same way: options, reading, preprocessing, timed calls, report.
 #pragma once
 
 #include <functional>
@@ -24,19 +24,29 @@ struct Job {
 
 struct AppDescription {
   const char* name;
-  const char* text;               // for --help
-  const char* model;              // default model
-  const char* picture;            // default picture, a file in the pictures' folder
-  const char* models = "models";  // monolithic: the folder with the model
+  const char* text;     // for --help
+  const char* model;    // default model
+  const char* picture;  // default input, a file in the folder `data`
+  const char* data = "pictures";
+  const char* models = "models";  // default repository of the monolithic twin
+  const char* input_text = "Picture (JPEG, PNG, BMP, PPM)";
   /// The picture is decoded while it is resized, and never lies in memory whole.
   bool row_by_row = false;
   /// More options, before parsing; may be empty.
   std::function<void(CLI::App&)> add_options;
-  /// The JSON "result" of one answered call.
-  std::function<nlohmann::json(const Inference&, Job&)> interpret;
+  /// Reads the input; empty: a picture, into Job.
+  std::function<void(const std::string& path)> read;
+  /// Writes the model's inputs; empty: the picture, as the model's entry wants it.
+  std::function<void(Inference&)> prepare;
+  /// The JSON "result" of one answered call. It may make further calls, and leaves the inputs of
+  /// the first one behind, which is then timed.
+  std::function<nlohmann::json(Inference&, Job&)> interpret;
   /// Lines for people.
   std::function<std::string(const nlohmann::json&)> describe;
 };
+
+/// The folder `name` that the build scripts fill, seen from the program; else the current folder's.
+std::string data_folder(const char* name);
 
 /// main() of an app: 0 done, 1 failed, 2 usage.
 int run_app(const AppDescription& app, int argc, char** argv);

@@ -30,14 +30,19 @@ struct Cost {
   double compute_ms = 0;  // inside the engine
 };
 
-/// A model with one float32 or uint8 picture input. One thread. Functions throw std::runtime_error.
+/// A model and the tensors of one call. One thread. Functions throw std::runtime_error.
 class Inference {
  public:
   virtual ~Inference() = default;
-  virtual int32_t input_dtype() const = 0;
-  virtual std::vector<int64_t> input_shape() const = 0;
-  /// Where the input is written, before each run() that shall see another one.
-  virtual void* input() = 0;
+  virtual uint32_t input_count() const = 0;
+  virtual std::string input_name(uint32_t index) const = 0;
+  virtual int32_t input_dtype(uint32_t index = 0) const = 0;
+  /// As it is set now; at first the model's own, with 1 where any size will do.
+  virtual std::vector<int64_t> input_shape(uint32_t index = 0) const = 0;
+  /// Where an input is written, before each run() that shall see another one.
+  virtual void* input(uint32_t index = 0) = 0;
+  /// Gives an input another shape and returns where it is written now; its contents are undefined.
+  virtual void* resize_input(uint32_t index, const std::vector<int64_t>& shape) = 0;
   virtual void run() = 0;
   virtual uint32_t output_count() const = 0;
   /// Valid until the next run().

@@ -89,24 +89,39 @@ class EngineInference final : public Inference {
       : loaded_(std::move(loaded)),
         model_(loaded_->model),
         context_(checked(model_.create_context())) {
-    if (model_.inputs().size() != 1) throw std::runtime_error("the model has not one input");
-    const engine::TensorInfo& info = model_.inputs()[0];
-    input_raw_.dtype = info.dtype;
-    input_raw_.rank = info.rank;
-    for (int32_t axis = 0; axis < info.rank; ++axis) {
-      input_raw_.shape[axis] = info.shape[axis] < 0 ? 1 : info.shape[axis];
+    inputs_.resize(model_.inputs().size());
+    raw_inputs_.resize(inputs_.size());
+    for (uint32_t index = 0; index < inputs_.size(); ++index) {
+      const engine::TensorInfo& info = model_.inputs()[index];
+      std::vector<int64_t> shape;
+      for (int32_t axis = 0; axis < info.rank; ++axis) {
+        shape.push_back(info.shape[axis] < 0 ? 1 : info.shape[axis]);
+      }
+      resize_input(index, shape);
     }
-    input_raw_.bytes = checked_bytes(info.dtype, input_shape());
-    input_ = allocate(input_raw_.bytes);
-    input_raw_.data = input_.get();
     outputs_.resize(model_.outputs().size());
   }
 
-  int32_t input_dtype() const override { return input_raw_.dtype; }
-  std::vector<int64_t> input_shape() const override {
-    return {input_raw_.shape, input_raw_.shape + input_raw_.rank};
+  uint32_t input_count() const override { return static_cast<uint32_t>(inputs_.size()); }
+  std::string input_name(uint32_t index) const override { return model_.inputs().at(index).name; }
+  int32_t input_dtype(uint32_t index) const override { return raw_inputs_.at(index).dtype; }
+  std::vector<int64_t> input_shape(uint32_t index) const override {
+    const pocket_engine_input& raw = raw_inputs_.at(index);
+    return {raw.shape, raw.shape + raw.rank};
   }
-  void* input() override { return input_.get(); }
+  void* input(uint32_t index) override { return inputs_.at(index).get(); }
+  void* resize_input(uint32_t index, const std::vector<int64_t>& shape) override {
+    pocket_engine_input& raw = raw_inputs_.at(index);
+    if (shape.size() > POCKET_MAX_RANK) throw std::runtime_error("the shape has too many sizes");
+    raw.index = index;
+    raw.dtype = model_.inputs()[index].dtype;
+    raw.rank = static_cast<int32_t>(shape.size());
+    std::copy(shape.begin(), shape.end(), raw.shape);
+    raw.bytes = checked_bytes(raw.dtype, shape);
+    inputs_[index] = allocate(raw.bytes);
+    raw.data = inputs_[index].get();
+    return inputs_[index].get();
+  }
   void run() override {
     std::vector<pocket_engine_output> raw;
     for (uint32_t index = 0; index < outputs_.size(); ++index) {
@@ -121,7 +136,7 @@ class EngineInference final : public Inference {
       output.allocate_context = this;
       raw.push_back(output);
     }
-    checked(context_.run({&input_raw_, 1}, raw));
+    checked(context_.run(raw_inputs_, raw));
     for (uint32_t index = 0; index < outputs_.size(); ++index) {
       const size_t capacity = outputs_[index].raw.capacity;
       outputs_[index].raw = raw[index];
@@ -154,8 +169,8 @@ class EngineInference final : public Inference {
   const std::shared_ptr<LoadedModel> loaded_;
   engine::Model& model_;
   engine::Context context_;
-  pocket_engine_input input_raw_{};
-  Memory input_;
+  std::vector<Memory> inputs_;
+  std::vector<pocket_engine_input> raw_inputs_;  // of each of them
   std::vector<Output> outputs_;
 };
 

@@ -17,16 +17,27 @@ class PocketInference final : public Inference {
  public:
   explicit PocketInference(std::shared_ptr<OpenModel> open)
       : open_(std::move(open)), model_(open_->model), call_(model_) {
-    const TensorInfo info = model_.inputs().at(0);
-    dtype_ = info.dtype;
-    shape_ = info.shape;
-    for (auto& size : shape_) size = size < 0 ? 1 : size;
-    input_ = call_.input_of_dtype(0, dtype_, shape_).data;
+    for (const TensorInfo& info : model_.inputs()) {
+      inputs_.push_back({info.name, info.dtype, {}, nullptr});
+      std::vector<int64_t> shape = info.shape;
+      for (auto& size : shape) size = size < 0 ? 1 : size;
+      resize_input(static_cast<uint32_t>(inputs_.size() - 1), shape);
+    }
   }
 
-  int32_t input_dtype() const override { return dtype_; }
-  std::vector<int64_t> input_shape() const override { return shape_; }
-  void* input() override { return input_; }
+  uint32_t input_count() const override { return static_cast<uint32_t>(inputs_.size()); }
+  std::string input_name(uint32_t index) const override { return inputs_.at(index).name; }
+  int32_t input_dtype(uint32_t index) const override { return inputs_.at(index).dtype; }
+  std::vector<int64_t> input_shape(uint32_t index) const override {
+    return inputs_.at(index).shape;
+  }
+  void* input(uint32_t index) override { return inputs_.at(index).data; }
+  void* resize_input(uint32_t index, const std::vector<int64_t>& shape) override {
+    Input& input = inputs_.at(index);
+    input.data = call_.input_of_dtype(index, input.dtype, shape).data;
+    input.shape = shape;
+    return input.data;
+  }
   void run() override { call_.run(); }
   uint32_t output_count() const override {
     return static_cast<uint32_t>(pocket_model_output_count(model_.handle()));
@@ -49,12 +60,17 @@ class PocketInference final : public Inference {
   }
 
  private:
+  struct Input {
+    std::string name;
+    int32_t dtype;
+    std::vector<int64_t> shape;
+    void* data;
+  };
+
   const std::shared_ptr<OpenModel> open_;
   Model& model_;
   Call call_;
-  int32_t dtype_;
-  std::vector<int64_t> shape_;
-  void* input_;
+  std::vector<Input> inputs_;
 };
 
 }  // namespace

@@ -62,20 +62,22 @@ CallTimes calls_of_one(Inference& inference, const Load& load) {
   return load.rate > 0 ? open_loop(inference, load) : closed_loop(inference, load);
 }
 
-size_t input_bytes(const Inference& inference) {
-  size_t bytes = pocket_dtype_size(inference.input_dtype());
-  for (const int64_t size : inference.input_shape()) bytes *= static_cast<size_t>(size);
-  return bytes;
+void copy_inputs(Inference& from, Inference& to) {
+  for (uint32_t index = 0; index < from.input_count(); ++index) {
+    const std::vector<int64_t> shape = from.input_shape(index);
+    size_t bytes = pocket_dtype_size(from.input_dtype(index));
+    for (const int64_t size : shape) bytes *= static_cast<size_t>(size);
+    std::memcpy(to.resize_input(index, shape), from.input(index), bytes);
+  }
 }
 
 }  // namespace
 
 CallTimes timed_calls(Inference& inference, const Load& load, unsigned parallel) {
-  const size_t bytes = input_bytes(inference);
   std::vector<std::unique_ptr<Inference>> others;
   for (unsigned index = 1; index < parallel; ++index) {
     others.push_back(inference.another());
-    std::memcpy(others.back()->input(), inference.input(), bytes);
+    copy_inputs(inference, *others.back());
     for (int call = 0; call < load.warm_up + 1; ++call) others.back()->run();
   }
   std::vector<CallTimes> times(others.size());

@@ -51,6 +51,14 @@ Container container_in(const std::vector<std::string>& names, size_t at) {
   return {"container", name};
 }
 
+Container innermost(const std::vector<std::string>& names) {
+  Container container;
+  for (size_t at = names.size(); at > 0 && container.id.empty(); --at) {
+    container = container_in(names, at - 1);
+  }
+  return container;
+}
+
 /// The pod's uid in "pod1234-..." or "kubepods-burstable-pod1234_....slice"; "" when none.
 std::string pod_in(std::string name) {
   if (name.starts_with("kubepods")) {
@@ -77,13 +85,15 @@ std::string kubernetes_label(const std::vector<std::string>& names, std::string_
 
 }  // namespace
 
+std::string container_id(const std::string& path) {
+  const std::vector<std::string> names = split(path, '/');
+  return std::string(innermost(names).id);
+}
+
 std::string container_of(const std::string& path) {
   const std::vector<std::string> names = split(path, '/');
   if (names.empty()) return "root group";
-  Container container;
-  for (size_t at = names.size(); at > 0 && container.id.empty(); --at) {
-    container = container_in(names, at - 1);
-  }
+  const Container container = innermost(names);
   const std::string_view id = container.id.substr(0, kShownDigits);
   if (std::string label = kubernetes_label(names, id); !label.empty()) return label;
   if (!id.empty()) return std::string(container.engine) + " " + std::string(id);

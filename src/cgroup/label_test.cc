@@ -40,6 +40,14 @@ TEST(Label, NamesPods) {
             "systemd kubepods-burstable.slice");
 }
 
+TEST(Label, TheInnermostContainerHasTheWholeId) {
+  EXPECT_EQ(container_id("/docker/" + kId), kId);
+  EXPECT_EQ(container_id("/docker/" + std::string(64, 'b') + "/docker/" + kId + "/x"), kId);
+  EXPECT_EQ(container_id("/system.slice/docker-" + kId + ".scope"), kId);
+  EXPECT_EQ(container_id("/docker/short"), "");
+  EXPECT_EQ(container_id("/"), "");
+}
+
 TEST(Label, NamesServicesAndBareGroups) {
   EXPECT_EQ(container_of("/system.slice/foo.service"), "systemd foo.service");
   EXPECT_EQ(container_of("/system.slice/foo.service/workers"), "systemd foo.service");

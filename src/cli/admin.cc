@@ -66,6 +66,13 @@ Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
   return std::move(*leases);
 }
 
+Result<control::ReloadedT> reload(client::Session& session) {
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::ReloadT{}, kAnswerNs));
+  auto* reloaded = reply.message.body.AsReloaded();
+  if (reloaded == nullptr) return unexpected();
+  return std::move(*reloaded);
+}
+
 Result<void> stop_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::StopServiceT{}, kAnswerNs));
   return ok_result();

@@ -20,6 +20,8 @@ Result<void> load_model(client::Session& session, const std::string& name,
 Result<void> unload_model(client::Session& session, const std::string& name,
                           const std::string& version);
 Result<void> stop_service(client::Session& session);
+/// The service reads its configuration anew; an error says why nothing has changed.
+Result<wire::control::ReloadedT> reload(client::Session& session);
 /// With `reconcile` the service first holds its ledger against the groups, and repairs.
 Result<wire::control::LeasesT> get_leases(client::Session& session, bool reconcile);
 

@@ -27,6 +27,7 @@ Result<void> write_json(const std::string& file, const nlohmann::json& json);
 
 void add_service_command(CLI::App& app, Action& action);
 void add_models_command(CLI::App& app, Action& action);
+void add_reload_command(CLI::App& app, Action& action);
 void add_leases_command(CLI::App& app, Action& action);
 void add_run_commands(CLI::App& app, Action& action);  // run, wait, ps, rusage
 void add_infer_command(CLI::App& app, Action& action);

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   add_service_command(app, action);
   add_models_command(app, action);
   add_leases_command(app, action);
+  add_reload_command(app, action);
   add_run_commands(app, action);
   add_infer_command(app, action);
   add_bench_command(app, action);

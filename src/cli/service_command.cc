@@ -36,7 +36,25 @@ json status_json(const wire::control::StatusT& status) {
                         {"uid", session->uid},
                         {"name", session->name},
                         {"channels", session->channels},
-                        {"region_bytes", session->region_bytes}});
+                        {"region_bytes", session->region_bytes},
+                        {"tenant", session->tenant},
+                        {"group", session->group}});
+  }
+  json tenants = json::array();
+  for (const auto& tenant : status.tenants) {
+    tenants.push_back({{"name", tenant->name},
+                       {"sessions", tenant->sessions},
+                       {"max_sessions", tenant->max_sessions},
+                       {"channels", tenant->channels},
+                       {"max_channels", tenant->max_channels},
+                       {"region_bytes", tenant->region_bytes},
+                       {"max_region_bytes", tenant->max_region_bytes},
+                       {"max_in_flight", tenant->max_in_flight},
+                       {"calls_per_second", tenant->calls_per_second},
+                       {"cpu_share", tenant->cpu_share},
+                       {"weight", tenant->weight},
+                       {"priority", tenant->priority},
+                       {"total_refusals", tenant->refusals}});
   }
   json runners = json::array();
   for (const auto& runner : status.runners) {
@@ -54,6 +72,7 @@ json status_json(const wire::control::StatusT& status) {
           {"ready", status.ready},
           {"sessions", sessions},
           {"runners", runners},
+          {"tenants", tenants},
           {"notes", status.notes}};
 }
 
@@ -64,17 +83,27 @@ Result<int> show_status(const ServiceOptions& options) {
     POCKET_RETURN_IF_ERROR(write_json(options.json, status_json(status)));
     return 0;
   }
-  fmt::print("pocketd {} (process {}), {} for {:.0f} s\nsocket  {}\nmodels  {}\n",
-             status.service_version, status.pid, status.ready ? "ready" : "not ready",
-             status.uptime_seconds, status.socket, status.models_dir);
+  fmt::print("pocketd {} (process {}), {} for {:.0f} s\n", status.service_version, status.pid,
+             status.ready ? "ready" : "not ready", status.uptime_seconds);
+  // Empty for who is no administrator.
+  if (!status.socket.empty()) fmt::print("socket  {}\n", status.socket);
+  if (!status.models_dir.empty()) fmt::print("models  {}\n", status.models_dir);
   for (const auto& runner : status.runners) {
     fmt::print("runner  {} {} {:.1f} MB: {}\n", runner->pid, runner->engine,
                static_cast<double>(runner->memory_bytes) / 1e6, fmt::join(runner->models, ", "));
   }
   for (const auto& client : status.sessions) {
-    fmt::print("client  {} (process {}, user {}): {} open models, {:.1f} MB of regions\n",
-               client->name, client->pid, client->uid, client->channels,
-               static_cast<double>(client->region_bytes) / 1e6);
+    fmt::print(
+        "client  {} (process {}, user {}, tenant {}): {} open models, {:.1f} MB of regions\n",
+        client->name, client->pid, client->uid, client->tenant, client->channels,
+        static_cast<double>(client->region_bytes) / 1e6);
+  }
+  const bool configured = status.tenants.size() > 1;
+  for (const auto& tenant : status.tenants) {
+    if (!configured && tenant->name == "default") continue;
+    fmt::print("tenant  {}: {} clients, {} open models, {:.1f} MB of regions, {} refusals\n",
+               tenant->name, tenant->sessions, tenant->channels,
+               static_cast<double>(tenant->region_bytes) / 1e6, tenant->refusals);
   }
   for (const auto& note : status.notes) fmt::print("note    {}\n", note);
   return 0;

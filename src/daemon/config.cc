@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/ledger_place.h"
+#include "daemon/config_access.h"
 #include "daemon/config_sandbox.h"
 #include "daemon/processors.h"
 #include "lease/policy.h"
@@ -24,8 +25,8 @@ namespace {
 
 using model::TomlReader;
 
-constexpr std::array<std::string_view, 6> kTables = {"service", "limits", "engines",
-                                                     "models",  "budget", "sandbox"};
+constexpr std::array<std::string_view, 9> kTables = {
+    "service", "limits", "engines", "models", "budget", "access", "socket", "tenant", "sandbox"};
 constexpr std::array<std::string_view, 7> kBudget = {
     "cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
 constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
@@ -120,6 +121,31 @@ Result<void> read_models(const toml::table& table, const std::string& path, Conf
   return reader.result();
 }
 
+/// Once it is known where the service's own socket is.
+Result<void> check_sockets(const Config& config) {
+  const auto known = [&](const std::string& path) {
+    return path == config.socket ||
+           std::ranges::any_of(config.access.sockets,
+                               [&](const SocketConfig& socket) { return socket.path == path; });
+  };
+  for (const SocketConfig& socket : config.access.sockets) {
+    if (socket.path != config.socket) continue;
+    return Error{POCKET_INVALID_ARGUMENT,
+                 fmt::format("[[socket]] '{}' is the service's own socket: give it another path",
+                             socket.path)};
+  }
+  for (const TenantConfig& tenant : config.access.tenants) {
+    for (const std::string& path : tenant.sockets) {
+      if (known(path)) continue;
+      return Error{POCKET_INVALID_ARGUMENT,
+                   fmt::format("[tenant.{}]: 'socket' names '{}', which is neither the service's "
+                               "own socket '{}' nor a [[socket]]",
+                               tenant.name, path, config.socket)};
+    }
+  }
+  return ok_result();
+}
+
 std::string default_socket() {
   if (const char* path = std::getenv("POCKET_SOCKET"); path != nullptr && *path != '\0')
     return path;
@@ -161,7 +187,8 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
   POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
   POCKET_RETURN_IF_ERROR(read_budget(budget, path, config));
   POCKET_RETURN_IF_ERROR(read_sandbox(protections, path, config));
-  return read_models(models, path, config);
+  POCKET_RETURN_IF_ERROR(read_models(models, path, config));
+  return read_access(file, path, config.access);
 }
 
 Result<void> read_config_file(const std::string& path, Config& config) {
@@ -187,7 +214,7 @@ Result<void> complete_config(Config& config) {
   config.models = std::filesystem::absolute(config.models).lexically_normal().string();
   if (config.threads == 0) config.threads = usable_processors();
   if (config.concurrency == 0) config.concurrency = config.threads;
-  return ok_result();
+  return check_sockets(config);
 }
 
 }  // namespace pocket::daemon

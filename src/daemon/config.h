@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "daemon/access_config.h"
 #include "sandbox/settings.h"
 
 namespace pocket::daemon {
@@ -48,6 +49,8 @@ struct Config {
   double keep_alive_seconds = 300;
   double load_timeout_seconds = 120;
   std::vector<std::string> preload;
+  // [access], [[socket]], [tenant.NAME]
+  AccessConfig access;
   // [sandbox]
   sandbox::Settings sandbox;
   std::vector<std::string> sandbox_show;  // what engines may read beside models and libraries
@@ -57,7 +60,8 @@ struct Config {
 Result<void> read_config_file(const std::string& path, Config& config);
 Result<void> parse_config(const std::string& text, const std::string& path, Config& config);
 
-/// Fills what is empty: socket, engine_dir, runner, threads, concurrency.
+/// Fills what is empty: socket, engine_dir, runner, threads, concurrency. INVALID_ARGUMENT when a
+/// socket is there twice, or a tenant is told by one that is not there.
 Result<void> complete_config(Config& config);
 
 }  // namespace pocket::daemon

@@ -14,7 +14,7 @@
 #include "daemon/event_loop.h"
 #include "daemon/lender.h"
 #include "daemon/runner_process.h"
-#include "ipc/control_socket.h"
+#include "ipc/peer.h"
 
 namespace pocket::daemon {
 

@@ -100,12 +100,18 @@ Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) return errno_error("signalfd", errno);
   POCKET_RETURN_IF_ERROR(loop.watch(fd.get(), EPOLLIN, [&service, raw = fd.get()](uint32_t) {
     signalfd_siginfo info{};
-    if (::read(raw, &info, sizeof(info)) > 0) service.shut_down();
+    if (::read(raw, &info, sizeof(info)) <= 0) return;
+    if (info.ssi_signo == SIGHUP) {
+      (void)service.reload();  // which logs what came of it
+    } else {
+      service.shut_down();
+    }
   }));
   return fd;
 }
@@ -134,7 +140,9 @@ UniqueFd take_standard_error() {
   return taken;
 }
 
-Result<void> serve(const Config& config, int ready_fd, bool background, UniqueFd& told) {
+Result<void> serve(Config& config, const CommandLine& line, UniqueFd& told) {
+  const int ready_fd = line.ready_fd;
+  const bool background = line.background;
   POCKET_RETURN_IF_ERROR(set_up_log(config, background));
   raise_descriptor_limit();
   if (auto given_up = give_up_privileges(); !given_up.ok()) {
@@ -142,7 +150,7 @@ Result<void> serve(const Config& config, int ready_fd, bool background, UniqueFd
   }
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
-  Service service(*loop, config);
+  Service service(*loop, config, [&line] { return make_config(line); });
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
   POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background, &told] {
     told.reset();
@@ -174,8 +182,7 @@ int main(int argc, char** argv) {
   pocket::UniqueFd told;
   if (line.background) told = take_standard_error();
   auto config = make_config(line);
-  auto served = config.ok() ? serve(*config, line.ready_fd, line.background, told)
-                            : pocket::Result<void>(config.error());
+  auto served = config.ok() ? serve(*config, line, told) : pocket::Result<void>(config.error());
   if (served.ok()) return 0;
   ::dprintf(told.valid() ? told.get() : STDERR_FILENO, "pocketd: %s\n",
             served.error().message.c_str());

@@ -356,6 +356,10 @@ Result<void> Models::unload(const std::string& name, const std::string& version)
   return ok_result();
 }
 
+void Models::tell_runners(const control::RunnerTenantT& tenant) {
+  for (const auto& runner : runners_) runner.process->request(tenant, {}, nullptr);
+}
+
 void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
   for (auto& [key, model] : models_) {
     if (model->runner != &runner) continue;

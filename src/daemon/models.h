@@ -70,8 +70,16 @@ class Models {
   uint64_t channels_of(const RunnerProcess& runner) const;
   /// FAILED_PRECONDITION while clients use it, NOT_FOUND when it is not loaded.
   Result<void> unload(const std::string& name, const std::string& version);
-  /// Every model of the repository, loaded or not.
-  std::vector<wire::control::ModelEntryT> list() const;
+  using Shown = std::function<bool(const model::ModelSource& source)>;
+  /// Every model of the repository, loaded or not; with `shown`, those for which it is true, and
+  /// nothing of damaged entries.
+  std::vector<wire::control::ModelEntryT> list(const Shown& shown = nullptr) const;
+  /// An entry of the repository; nothing is loaded.
+  Result<model::ModelSource> find(const std::string& name, const std::string& version) const {
+    return repository_.find(name, version);
+  }
+  /// Tells every runner what a tenant may from now on.
+  void tell_runners(const wire::control::RunnerTenantT& tenant);
   std::vector<wire::control::RunnerEntryT> list_runners() const;
   const std::string& root() const { return repository_.root(); }
 

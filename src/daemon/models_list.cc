@@ -46,10 +46,11 @@ void fill_loaded(const LoadedModel& model, control::ModelEntryT& entry) {
 
 }  // namespace
 
-std::vector<control::ModelEntryT> Models::list() const {
+std::vector<control::ModelEntryT> Models::list(const Shown& shown) const {
   std::vector<control::ModelEntryT> entries;
   std::vector<Error> problems;
-  for (const auto& source : repository_.list(&problems)) {
+  for (const auto& source : repository_.list(shown ? nullptr : &problems)) {
+    if (shown && !shown(source)) continue;
     control::ModelEntryT entry;
     entry.name = source.name;
     entry.version = source.version;

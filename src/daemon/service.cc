@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,19 +27,18 @@ std::string printable(const std::string& name) {
 
 }  // namespace
 
-Service::Service(EventLoop& loop, const Config& config)
+Service::Service(EventLoop& loop, Config& config, ReadConfig read_config)
     : loop_(loop),
       config_(config),
+      read_config_(std::move(read_config)),
+      tenants_(config.access),
       lending_(loop, config),
       models_(loop, config, lending_,
               [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
       started_ns_(monotonic_ns()) {}
 
 Service::~Service() {
-  if (listener_.valid()) {
-    loop_.forget(listener_.get());
-    ::unlink(config_.socket.c_str());
-  }
+  for (auto& listener : listeners_) stop_listening(*listener);
 }
 
 Result<void> Service::start(std::function<void()> on_ready) {
@@ -54,9 +52,12 @@ Result<void> Service::start(std::function<void()> on_ready) {
   }
   POCKET_ASSIGN_OR_RETURN(protection_notes_, check_protections(config_));
   spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  POCKET_ASSIGN_OR_RETURN(listener_, ipc::listen_control(config_.socket, config_.socket_mode));
-  POCKET_RETURN_IF_ERROR(
-      loop_.watch(listener_.get(), EPOLLIN, [this](uint32_t) { accept_clients(); }));
+  POCKET_ASSIGN_OR_RETURN(auto own, listen(config_.socket, config_.socket_mode, std::nullopt));
+  listeners_.push_back(std::move(own));
+  for (const SocketConfig& socket : config_.access.sockets) {
+    POCKET_ASSIGN_OR_RETURN(auto further, listen(socket.path, socket.mode, socket.group));
+    listeners_.push_back(std::move(further));
+  }
   preload();
   return ok_result();
 }
@@ -86,11 +87,8 @@ void Service::shut_down() {
   if (stopping_) return;
   stopping_ = true;
   spdlog::info("shutting down");
-  if (listener_.valid()) {
-    loop_.forget(listener_.get());
-    ::unlink(config_.socket.c_str());
-    listener_.reset();
-  }
+  for (auto& listener : listeners_) stop_listening(*listener);
+  listeners_.clear();
   const auto grace = static_cast<uint64_t>(config_.drain_seconds * 1e9);
   models_.shut_down(grace, [this] { loop_.post([this] { loop_.stop(); }); });
 }
@@ -116,6 +114,10 @@ void Service::send(uint64_t session, uint64_t request, std::vector<uint8_t> pack
 }
 
 void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
+  Session* target = find(session);
+  if (target != nullptr && error.code == POCKET_PERMISSION_DENIED) {
+    target->member.tenant->refusals += 1;
+  }
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;

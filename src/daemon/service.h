@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "daemon/channel.h"
 #include "daemon/config.h"
@@ -13,19 +15,28 @@
 #include "daemon/lending.h"
 #include "daemon/models.h"
 #include "daemon/packet_link.h"
+#include "daemon/tenants.h"
+#include "ipc/peer.h"
 
 namespace pocket::daemon {
 
 /// Loop's thread only.
 class Service {
  public:
-  Service(EventLoop& loop, const Config& config);
+  /// The configuration as a start would read it now, complete.
+  using ReadConfig = std::function<Result<Config>()>;
+
+  /// `config` changes when it is read anew, and must outlive the service.
+  Service(EventLoop& loop, Config& config, ReadConfig read_config);
   ~Service();
 
   /// Listens on the socket; `on_ready` is called when it does and every model to preload is loaded.
   Result<void> start(std::function<void()> on_ready);
   /// Stops accepting, lets calls in flight finish, ends every runner, then stops the loop.
   void shut_down();
+  /// Reads the configuration anew and puts into force what can be, all at once. An error with file,
+  /// line and key: nothing has changed.
+  Result<wire::control::ReloadedT> reload();
   const std::string& failure() const { return failure_; }
 
  private:
@@ -37,11 +48,21 @@ class Service {
     Mapping response_header;
     uint32_t regions = 1;
     uint64_t bytes = 0;
+    TenantShare share;
+    std::string model_name;  // as the client called it
+    std::string model_version;
+  };
+  struct Listener {
+    std::string path;
+    UniqueFd fd;
   };
   struct Session {
     uint64_t id;
     std::unique_ptr<PacketLink> link;
     ipc::PeerIdentity peer;
+    ClientIdentity identity;
+    Member member;
+    TenantShare share;
     std::string name;
     bool greeted = false;
     ClientPolicies policies;
@@ -51,9 +72,12 @@ class Service {
     std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels;
   };
 
-  void accept_clients();
+  Result<std::unique_ptr<Listener>> listen(const std::string& path, mode_t mode,
+                                           std::optional<gid_t> group);
+  void stop_listening(Listener& listener);
+  void accept_clients(const Listener& listener);
   void accept_client(UniqueFd socket);
-  void turn_away_client();
+  void turn_away_client(const Listener& listener);
   void turn_away(UniqueFd socket, const Error& error);
   void end_session(uint64_t session, const Error& reason);
   void handle(Session& session, wire::control::MessageT message);
@@ -61,7 +85,7 @@ class Service {
   Result<void> check_pending(const Session& session) const;
   void open_model(Session& session, uint64_t request, const wire::control::OpenModelT& open);
   void make_channel(uint64_t session, uint64_t request, const wire::control::OpenModelT& open,
-                    OpenedModel model);
+                    OpenedModel model, TenantShare share);
   Result<void> check_runner(const RunnerProcess& runner) const;
   void finish_channel(uint64_t session, uint64_t request, std::unique_ptr<Channel> channel,
                       ChannelParts parts, const model::ModelSource& source,
@@ -75,7 +99,17 @@ class Service {
   void stop_service(Session& session, uint64_t request);
   void list_leases(Session& session, uint64_t request, bool reconcile);
   Result<void> check_administrator(const Session& session, const char* what) const;
-  wire::control::StatusT status() const;
+  /// PERMISSION_DENIED, or NOT_FOUND without a word of models that the session may not use.
+  Result<void> check_model(const Session& session, const std::string& name,
+                           const std::string& version) const;
+  Error unknown_model(const Session& session, const std::string& name) const;
+  bool may_see(const Session& viewer, const Session& other) const;
+  wire::control::ModelsT models_for(const Session& session) const;
+  wire::control::StatusT status(const Session& session) const;
+  Result<std::vector<std::unique_ptr<Listener>>> prepare_sockets(const AccessConfig& wanted);
+  void review_sessions();
+  void review_channels(Session& session);
+  void break_channel(Session& session, Channel& channel, const std::string& why);
   void runner_died(RunnerProcess& runner, const std::string& how);
   void preload();
   void become_ready();
@@ -92,10 +126,12 @@ class Service {
   void refuse(uint64_t session, uint64_t request, const Error& error);
 
   EventLoop& loop_;
-  const Config& config_;
+  Config& config_;
+  const ReadConfig read_config_;
+  Tenants tenants_;
   Lending lending_;
   Models models_;
-  UniqueFd listener_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // the service's own socket first
   UniqueFd spare_;  // given up for a moment to turn a client away when no descriptor is left
   std::function<void()> on_ready_;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;

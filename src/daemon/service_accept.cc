@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/descriptors.h"
@@ -11,13 +13,35 @@ namespace pocket::daemon {
 
 namespace control = wire::control;
 
-void Service::accept_clients() {
-  for (int count = 0; count < 64; ++count) {
-    auto socket = ipc::accept_control(listener_.get());
+Result<std::unique_ptr<Service::Listener>> Service::listen(const std::string& path, mode_t mode,
+                                                           std::optional<gid_t> group) {
+  auto listener = std::make_unique<Listener>();
+  listener->path = path;
+  POCKET_ASSIGN_OR_RETURN(listener->fd, ipc::listen_control(path, mode, group));
+  Listener* target = listener.get();
+  auto watched = loop_.watch(listener->fd.get(), EPOLLIN,
+                             [this, target](uint32_t) { accept_clients(*target); });
+  if (!watched.ok()) {
+    ::unlink(path.c_str());
+    return std::move(watched).error();
+  }
+  return listener;
+}
+
+void Service::stop_listening(Listener& listener) {
+  if (!listener.fd.valid()) return;
+  loop_.forget(listener.fd.get());
+  ::unlink(listener.path.c_str());
+  listener.fd.reset();
+}
+
+void Service::accept_clients(const Listener& listener) {
+  for (int count = 0; count < 64 && listener.fd.valid(); ++count) {
+    auto socket = ipc::accept_control(listener.fd.get());
     if (socket.ok()) {
       accept_client(std::move(*socket));
     } else if (socket.error().code == POCKET_RESOURCE_EXHAUSTED) {
-      turn_away_client();
+      turn_away_client(listener);
     } else {
       return;
     }
@@ -38,11 +62,21 @@ void Service::accept_client(UniqueFd socket) {
   }
   auto peer = ipc::peer_identity(socket.get());
   if (!peer.ok()) return;
+  ClientIdentity identity = identify(*peer, ipc::local_path(socket.get()));
+  auto member = tenants_.admit(identity);
+  auto share = member.ok() ? TenantShare::of_session(*member) : Result<TenantShare>(member.error());
+  if (!share.ok()) {
+    turn_away(std::move(socket), share.error());
+    return;
+  }
   const auto patience = static_cast<uint64_t>(config_.patience_seconds * 1e9);
   auto session = std::make_unique<Session>();
   const uint64_t id = next_session_++;
   session->id = id;
   session->peer = std::move(*peer);
+  session->identity = std::move(identity);
+  session->member = std::move(*member);
+  session->share = std::move(*share);
   if (!lending_.enabled()) session->peer.pidfd.reset();
   PacketLink::Limits limits;
   limits.answers_first = true;
@@ -65,9 +99,9 @@ void Service::accept_client(UniqueFd socket) {
 
 /// There is no number for another socket: the spare one is used to say so, because a client that
 /// is left in the queue would wake the loop for ever.
-void Service::turn_away_client() {
+void Service::turn_away_client(const Listener& listener) {
   spare_.reset();
-  auto socket = ipc::accept_control(listener_.get());
+  auto socket = ipc::accept_control(listener.fd.get());
   if (socket.ok()) {
     const Error error = check_descriptors_left(socket->get()).ok()
                             ? Error{POCKET_RESOURCE_EXHAUSTED, "the system has no descriptor left"}

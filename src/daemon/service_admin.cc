@@ -3,8 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "daemon/service.h"
+#include "daemon/views.h"
 
 namespace pocket::daemon {
 
@@ -12,17 +12,14 @@ namespace control = wire::control;
 
 void Service::handle_admin(Session& session, uint64_t request, const control::MessageT& message) {
   if (message.body.AsListModels() != nullptr) {
-    control::ModelsT models;
-    for (auto& entry : models_.list()) {
-      models.models.push_back(std::make_unique<control::ModelEntryT>(std::move(entry)));
-    }
-    answer(session.id, request, std::move(models));
+    answer(session.id, request, models_for(session));
   } else if (message.body.AsGetStatus() != nullptr) {
-    answer(session.id, request, status());
+    answer(session.id, request, status(session));
   } else if (const auto* load = message.body.AsLoadModel()) {
     load_model(session, request, *load);
   } else if (const auto* unload = message.body.AsUnloadModel()) {
-    auto done = models_.unload(unload->name, unload->version);
+    auto done = check_administrator(session, "unload models");
+    if (done.ok()) done = models_.unload(unload->name, unload->version);
     if (done.ok()) {
       answer(session.id, request, control::DoneT{});
     } else {
@@ -30,6 +27,14 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     }
   } else if (const auto* leases = message.body.AsGetLeases()) {
     list_leases(session, request, leases->reconcile);
+  } else if (message.body.AsReload() != nullptr) {
+    auto allowed = check_administrator(session, "read its configuration anew");
+    auto reloaded = allowed.ok() ? reload() : Result<control::ReloadedT>(allowed.error());
+    if (reloaded.ok()) {
+      answer(session.id, request, std::move(*reloaded));  // unless it has just lost its session
+    } else {
+      refuse(session.id, request, reloaded.error());
+    }
   } else if (message.body.AsStopService() != nullptr) {
     stop_service(session, request);
   } else {
@@ -39,7 +44,9 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
 }
 
 void Service::load_model(Session& session, uint64_t request, const control::LoadModelT& load) {
-  if (auto room = check_pending(session); !room.ok()) {
+  auto room = check_pending(session);
+  if (room.ok()) room = check_model(session, load.name, load.version);
+  if (!room.ok()) {
     refuse(session.id, request, room.error());
     return;
   }
@@ -56,19 +63,30 @@ void Service::load_model(Session& session, uint64_t request, const control::Load
 }
 
 Result<void> Service::check_administrator(const Session& session, const char* what) const {
-  if (session.peer.uid == ::geteuid() || session.peer.uid == 0) return ok_result();
-  return Error{POCKET_PERMISSION_DENIED,
-               fmt::format("only the service's own user ({}) and root may {}; you are user {}",
-                           ::geteuid(), what, session.peer.uid)};
+  if (session.member.administrator) return ok_result();
+  return Error{
+      POCKET_PERMISSION_DENIED,
+      fmt::format("only the service's own user ({}), root and access.administrators may {}, "
+                  "from outside containers and through a socket that is no tenant's; you "
+                  "are user {} of tenant '{}'",
+                  ::geteuid(), what, session.peer.uid, session.member.tenant->name)};
 }
 
 void Service::list_leases(Session& session, uint64_t request, bool reconcile) {
-  // It names every client and its group.
-  if (auto allowed = check_administrator(session, "see its leases"); !allowed.ok()) {
+  auto allowed = reconcile ? check_administrator(session, "repair its leases") : ok_result();
+  if (!allowed.ok()) {
     refuse(session.id, request, allowed.error());
     return;
   }
   lending_.report(reconcile, [this, id = session.id, request](control::LeasesT leases) {
+    Session* viewer = find(id);
+    if (viewer == nullptr) return;
+    if (!viewer->member.administrator) {
+      keep_own(leases, [this, viewer](uint64_t other) {
+        const Session* client = find(other);
+        return client != nullptr && may_see(*viewer, *client);
+      });
+    }
     answer(id, request, std::move(leases));
   });
 }
@@ -80,38 +98,6 @@ void Service::stop_service(Session& session, uint64_t request) {
   }
   answer(session.id, request, control::DoneT{});
   loop_.post([this] { shut_down(); });
-}
-
-control::StatusT Service::status() const {
-  constexpr size_t kMostSessions = 512;  // an answer must fit one packet
-  control::StatusT status;
-  status.service_version = POCKET_VERSION_TEXT;
-  status.pid = ::getpid();
-  status.uptime_seconds = static_cast<double>(monotonic_ns() - started_ns_) / 1e9;
-  status.socket = config_.socket;
-  status.models_dir = config_.models;
-  status.ready = ready_ && !stopping_;
-  for (const auto& [id, session] : sessions_) {
-    if (status.sessions.size() == kMostSessions) {
-      status.notes.push_back(
-          fmt::format("{} sessions are connected; {} are shown", sessions_.size(), kMostSessions));
-      break;
-    }
-    auto entry = std::make_unique<control::SessionEntryT>();
-    entry->session = id;
-    entry->pid = session->peer.pid;
-    entry->uid = session->peer.uid;
-    entry->name = session->name;
-    entry->channels = static_cast<uint32_t>(session->channels.size());
-    entry->region_bytes = session->bytes;
-    status.sessions.push_back(std::move(entry));
-  }
-  status.notes.insert(status.notes.end(), lending_.notes().begin(), lending_.notes().end());
-  status.notes.insert(status.notes.end(), protection_notes_.begin(), protection_notes_.end());
-  for (auto& runner : models_.list_runners()) {
-    status.runners.push_back(std::make_unique<control::RunnerEntryT>(std::move(runner)));
-  }
-  return status;
 }
 
 }  // namespace pocket::daemon

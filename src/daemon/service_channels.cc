@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "daemon/descriptors.h"
 #include "daemon/service.h"
+#include "daemon/views.h"
 #include "ipc/region.h"
 #include "wire/layout.h"
 
@@ -35,6 +36,9 @@ std::vector<std::unique_ptr<control::TensorInfoT>> share(
   for (const auto& info : from) infos.push_back(std::make_unique<control::TensorInfoT>(info));
   return infos;
 }
+
+/// Bytes of a region that was asked for with so many; at most UINT64_MAX.
+uint64_t whole_pages(uint64_t bytes) { return checked_align_up(bytes, 4096).value_or(bytes); }
 
 std::vector<UniqueFd> descriptors(UniqueFd first, UniqueFd second) {
   std::vector<UniqueFd> fds;
@@ -79,13 +83,21 @@ void Service::open_model(Session& session, uint64_t request, const control::Open
                           session.channels.size(), session.pending, config_.channels_per_session)});
     return;
   }
+  auto allowed = check_model(session, open.name, open.version);
+  auto share =
+      allowed.ok() ? TenantShare::of_channel(session.member) : Result<TenantShare>(allowed.error());
+  if (!share.ok()) {
+    refuse(session.id, request, share.error());
+    return;
+  }
   session.pending += 1;
+  auto kept = std::make_shared<TenantShare>(std::move(*share));
   models_.open(open.name, open.version, open.engine,
-               [this, id = session.id, request, open](Result<OpenedModel> model) {
+               [this, id = session.id, request, open, kept](Result<OpenedModel> model) {
                  Session* target = find(id);
                  if (target == nullptr) return;
                  if (model.ok()) {
-                   make_channel(id, request, open, std::move(*model));
+                   make_channel(id, request, open, std::move(*model), std::move(*kept));
                  } else {
                    target->pending -= 1;
                    refuse(id, request, model.error());
@@ -106,7 +118,7 @@ Result<void> Service::check_runner(const RunnerProcess& runner) const {
 }
 
 void Service::make_channel(uint64_t id, uint64_t request, const control::OpenModelT& open,
-                           OpenedModel opened) {
+                           OpenedModel opened, TenantShare share) {
   Session& session = *find(id);
   LoadedModel& model = *opened.model;
   const auto refuse_it = [&](const Error& error) {
@@ -122,6 +134,9 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
           : std::max(open.response_bytes, wire::kArenaOffset + kSmallestRegion);
   auto fits = check_budget(session, request_bytes, response_bytes);
   if (fits.ok()) fits = check_runner(*model.runner);
+  if (fits.ok()) {
+    fits = share.add_bytes(whole_pages(request_bytes) + whole_pages(response_bytes));
+  }
   if (!fits.ok()) {
     refuse_it(fits.error());
     return;
@@ -144,6 +159,9 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
   channel->runner = model.runner;
   channel->bytes = parts->regions.request_bytes + parts->regions.response_bytes;
   channel->response_header = std::move(parts->response_header);
+  channel->share = std::move(share);
+  channel->model_name = opened.source.name;
+  channel->model_version = opened.source.version;
   session.bytes += channel->bytes;
   models_.use(model, +1);
 
@@ -153,6 +171,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
   attach.model = model.id;
   attach.request_bytes = parts->regions.request_bytes;
   attach.response_bytes = parts->regions.response_bytes;
+  describe(*session.member.tenant, attach);
   attach.slot = lending_.attach(id, session.peer, session.name, session.policies, *model.runner);
   std::vector<UniqueFd> fds =
       descriptors(std::move(parts->regions.request_read_only), std::move(*response));
@@ -239,14 +258,17 @@ void Service::grow_channel(Session& session, uint64_t request, const control::Gr
   const uint64_t request_bytes = std::max(grow.request_bytes, uint64_t{4096});
   const uint64_t response_bytes = std::max(grow.response_bytes, uint64_t{4096});
   auto fits = check_budget(session, request_bytes, response_bytes);
+  // Whole pages, as the regions will have.
+  const uint64_t bytes = whole_pages(request_bytes) + whole_pages(response_bytes);
+  if (fits.ok()) fits = channel.share.add_bytes(bytes);
   auto regions =
       fits.ok() ? create_regions(request_bytes, response_bytes) : Result<RegionPair>(fits.error());
   auto response = regions.ok() ? duplicate(regions->response) : Result<UniqueFd>(regions.error());
   if (!response.ok()) {
+    if (fits.ok()) channel.share.remove_bytes(bytes);
     refuse(session.id, request, response.error());
     return;
   }
-  const uint64_t bytes = regions->request_bytes + regions->response_bytes;
   channel.bytes += bytes;
   session.bytes += bytes;
   control::RunnerGrowT attach;
@@ -284,6 +306,7 @@ void Service::take_back_growth(uint64_t id, uint32_t number, uint64_t bytes) {
   if (found == session->channels.end()) return;
   found->second->regions -= 1;
   found->second->bytes -= bytes;
+  found->second->share.remove_bytes(bytes);
   session->bytes -= bytes;
 }
 

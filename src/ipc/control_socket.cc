@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@ namespace pocket::ipc {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, which Debian 12's headers lack
 
 Result<sockaddr_un> socket_address(const std::string& path) {
   sockaddr_un address{};
@@ -169,17 +167,28 @@ Result<Packet> receive_with_flags(int socket, int flags) {
 
 }  // namespace
 
-Result<UniqueFd> listen_control(const std::string& path, mode_t mode) {
+Result<void> set_socket_access(const std::string& path, mode_t mode, std::optional<gid_t> group) {
+  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    return errno_error("giving '" + path + "' to group " + std::to_string(*group), errno);
+  }
+  if (::chmod(path.c_str(), mode) != 0) return errno_error("chmod '" + path + "'", errno);
+  return ok_result();
+}
+
+Result<UniqueFd> listen_control(const std::string& path, mode_t mode, std::optional<gid_t> group) {
   POCKET_ASSIGN_OR_RETURN(const sockaddr_un address, socket_address(path));
   POCKET_RETURN_IF_ERROR(make_parents(path));
   POCKET_RETURN_IF_ERROR(remove_stale(path, address));
   POCKET_ASSIGN_OR_RETURN(UniqueFd socket, make_socket(SOCK_NONBLOCK));
-  // Before bind: the file never exists with a wider mode. After: the umask took bits away.
-  if (::fchmod(socket.get(), mode) != 0) return errno_error("fchmod socket '" + path + "'", errno);
+  // Before bind: the file never exists with a wider mode. After: the umask took bits away, and a
+  // mode for the group means the right one.
+  if (::fchmod(socket.get(), group ? mode & 0700 : mode) != 0) {
+    return errno_error("fchmod socket '" + path + "'", errno);
+  }
   if (::bind(socket.get(), as_sockaddr(address), sizeof(address)) != 0) {
     return errno_error("bind '" + path + "'", errno);
   }
-  if (::chmod(path.c_str(), mode) != 0) return errno_error("chmod '" + path + "'", errno);
+  POCKET_RETURN_IF_ERROR(set_socket_access(path, mode, group));
   if (::listen(socket.get(), kBacklog) != 0) return errno_error("listen '" + path + "'", errno);
   return socket;
 }
@@ -273,24 +282,6 @@ Result<Packet> receive_packet_until(int socket, uint64_t deadline_ns) {
       return errno_error("poll control connection", errno);
     }
   }
-}
-
-Result<PeerIdentity> peer_identity(int socket) {
-  ucred credentials{};
-  socklen_t size = sizeof(credentials);
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
-    return errno_error("getsockopt(SO_PEERCRED)", errno);
-  }
-  PeerIdentity peer{credentials.pid, credentials.uid, credentials.gid, UniqueFd()};
-  int pidfd = -1;
-  size = sizeof(pidfd);
-  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
-    peer.pidfd.reset(pidfd);
-  } else if (errno == ENOPROTOOPT && peer.pid > 0) {
-    // Before Linux 6.5: the process connected a moment ago, so its number can hardly be another's.
-    peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
-  }
-  return peer;
 }
 
 }  // namespace pocket::ipc

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,17 +24,13 @@ struct Packet {
   bool lost_fds = false;  // some did not arrive: this process has no free descriptor number
 };
 
-/// Who is at the other end, as the kernel says (SO_PEERCRED, SO_PEERPIDFD where there is one).
-struct PeerIdentity {
-  pid_t pid = 0;
-  uid_t uid = 0;
-  gid_t gid = 0;
-  UniqueFd pidfd;  // that very process; none when it has ended or is not visible from here
-};
-
 /// Listens on a unix socket at `path`. A stale socket file that nobody answers is replaced;
 /// a live one is ALREADY_EXISTS. Parent folders are made with mode 0755. Non-blocking.
-Result<UniqueFd> listen_control(const std::string& path, mode_t mode);
+/// With `group` the file belongs to that group.
+Result<UniqueFd> listen_control(const std::string& path, mode_t mode,
+                                std::optional<gid_t> group = std::nullopt);
+/// Gives a socket's file its mode and group.
+Result<void> set_socket_access(const std::string& path, mode_t mode, std::optional<gid_t> group);
 /// Accepts one client, close-on-exec, non-blocking; BUSY when there is none waiting.
 Result<UniqueFd> accept_control(int listener);
 /// Connects, blocking up to `timeout_ns`. NOT_FOUND: no socket; UNAVAILABLE: nobody listens.
@@ -50,7 +47,5 @@ Result<void> send_packet(int socket, std::span<const uint8_t> bytes, std::span<c
 Result<Packet> receive_packet(int socket);
 /// As above, waiting up to the deadline (CLOCK_MONOTONIC): DEADLINE_EXCEEDED when it passes.
 Result<Packet> receive_packet_until(int socket, uint64_t deadline_ns);
-
-Result<PeerIdentity> peer_identity(int socket);
 
 }  // namespace pocket::ipc

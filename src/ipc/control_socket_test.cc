@@ -143,7 +143,7 @@ TEST(ControlSocket, AFullNonBlockingSocketIsBusy) {
   EXPECT_EQ(sent.error().code, POCKET_BUSY);
 }
 
-TEST(ControlSocket, ListensConnectsAndKnowsThePeer) {
+TEST(ControlSocket, ListensAndConnects) {
   TemporaryFolder folder;
   const std::string path = folder / "a/b/pocket.sock";
   auto listener = listen_control(path, 0666);
@@ -156,10 +156,6 @@ TEST(ControlSocket, ListensConnectsAndKnowsThePeer) {
   ASSERT_TRUE(client.ok()) << client.error().message;
   auto served = accept_control(listener->get());
   ASSERT_TRUE(served.ok());
-  auto peer = peer_identity(served->get());
-  ASSERT_TRUE(peer.ok());
-  EXPECT_EQ(peer->pid, ::getpid());
-  EXPECT_EQ(peer->uid, ::getuid());
 }
 
 TEST(ControlSocket, ReplacesAStaleSocketButNotALiveOne) {

@@ -12,10 +12,10 @@
 namespace pocket::model {
 namespace {
 
-constexpr std::array<std::string_view, 15> kKeys = {
+constexpr std::array<std::string_view, 16> kKeys = {
     "engine", "threads", "concurrency", "precision", "warmup", "keep_alive_seconds",
     "group",  "sha256",  "description", "licence",   "source", "options",
-    "labels", "image",   "metadata"};
+    "labels", "image",   "metadata",    "public"};
 constexpr std::array<std::string_view, 6> kImageKeys = {"layout", "channels", "mean",
                                                         "scale",  "fit",      "filter"};
 
@@ -112,6 +112,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
   reader.read_count("concurrency", 1, 1024, manifest.concurrency);
   reader.read<std::string>("precision", "'float32' or 'auto'", manifest.precision);
   reader.read<bool>("warmup", "true or false", manifest.warmup);
+  reader.read<bool>("public", "true or false", manifest.is_public);
   reader.read<std::string>("group", "a name", manifest.group);
   reader.read<std::string>("sha256", "64 hexadecimal digits", manifest.sha256);
   reader.read<std::string>("description", "a text", manifest.description);

@@ -21,6 +21,7 @@ struct Manifest {
   bool warmup = true;
   std::optional<double> keep_alive_seconds;
   std::optional<std::string> group;
+  std::optional<bool> is_public;  // whether every tenant may use it; not said: access.public
   std::optional<std::string> sha256;
   std::string description;
   std::string licence;

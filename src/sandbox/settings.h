@@ -48,6 +48,7 @@ struct Settings {
 
   Mode mode(Protection protection) const { return modes[static_cast<size_t>(protection)]; }
   bool wants(Protection protection) const { return mode(protection) != Mode::kOff; }
+  bool operator==(const Settings& other) const = default;
   void set(Protection protection, Mode mode) { modes[static_cast<size_t>(protection)] = mode; }
 };
 

@@ -44,6 +44,8 @@ ROOMS = {
                "pocket/engine.h", "pocket/pocket.h", "pocket/pocket.hpp"},
     "apps/mobilenetv2": {"apps/classify"},
     "apps/resnet50": {"apps/classify"},
+    "apps/smallbert": {"apps/text"},
+    "apps/talkingheads": {"apps/text"},
     "apps/ssdmobilenetv2_320x320": {"apps/detect"},
     "apps/ssdresnet50v1_640x640": {"apps/detect"},
 }

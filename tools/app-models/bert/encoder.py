@@ -4,8 +4,6 @@ Architecture: arXiv:1810.04805. Dense kernels are [in, out]. Variants that one o
 projections over the heads before and after the softmax (talking heads, arXiv:2003.02436), a gated
 feed-forward layer (arXiv:2002.05202).
 """
-import dataclasses
-
 import numpy as np
 from onnx import TensorProto, helper
 import onnx
@@ -17,22 +15,8 @@ MASKED = -1e9  # added to the logits of padding
 INPUTS = ["input_word_ids", "input_mask", "input_type_ids"]
 
 
-@dataclasses.dataclass
-class Sizes:
-    layers: int
-    hidden: int
-    heads: int
-    inside: int  # of the feed-forward layer
-    vocabulary: int = 30522
-    positions: int = 512
-    types: int = 2
-    talking: bool = False
-    gated: bool = False
-    tanh_gelu: bool = False  # the approximation that Google's models were trained with
-
-
 class Encoder(Graph):
-    """weights(name, shape) gives each array; names are those of docs/apps.md."""
+    """weights(name, shape) gives each array; its names: embeddings.word, layer0.attention.query.kernel ..."""
 
     def __init__(self, name, sizes, weights):
         super().__init__(name)
@@ -45,9 +29,9 @@ class Encoder(Graph):
         return self.constant(name, values.astype(np.float32))
 
     def number(self, value, dtype=np.float32):
-        """A constant that is no parameter."""
-        array = np.asarray(value, dtype)
-        name = f"constant_{array.dtype}_{'_'.join(map(str, array.ravel()))}_{array.ndim}"
+        """A constant vector that is no parameter."""
+        array = np.asarray(value, dtype).reshape(-1)
+        name = f"constant_{array.dtype}_{'_'.join(map(str, array))}"
         if not any(weight.name == name for weight in self.weights):
             self.constant(name, array, parameter=False)
         return name
@@ -150,7 +134,7 @@ class Encoder(Graph):
 
     def pooled(self, x):
         """The first token's vector through a dense layer with tanh: [batch, hidden]."""
-        first = self.add("Gather", [x, self.number(0, np.int64)], axis=1)
+        first = self.add("Squeeze", [self.add("Gather", [x, self.ints(0)], axis=1), self.ints(1)])
         return self.add("Tanh", [self.dense(first, "pooler", self.sizes.hidden, self.sizes.hidden)])
 
     def write(self, path, tensor, output, width, description):
