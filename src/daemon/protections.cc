@@ -17,6 +17,7 @@ namespace {
 constexpr int kKept[] = {
     CAP_DAC_OVERRIDE,     // limits of groups that belong to other users, the users' models
     CAP_DAC_READ_SEARCH,  // likewise
+    CAP_CHOWN,            // sockets that are for a group ([[socket]])
     CAP_KILL,             // runners have users of their own
     CAP_SETUID,           // a runner's way to its user
     CAP_SETGID,           // likewise
