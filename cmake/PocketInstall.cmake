@@ -3,10 +3,13 @@
 include(CMakePackageConfigHelpers)
 
 # Plugins lie in lib/pocket whatever the library folder is called: pocketd looks there.
-install(TARGETS pocketd pocket-runner pocket-supervisor pocket-cli
+install(TARGETS pocketd pocket-runner pocket-supervisor pocket-cli pocket-download
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES share/pocket/catalogue.toml DESTINATION share/pocket)
+install(PROGRAMS tools/build-models tools/fetch-package DESTINATION share/pocket/build)
+install(DIRECTORY tools/models DESTINATION share/pocket/build PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(app ${POCKET_APPS})
   install(TARGETS ${app} ${app}-monolithic RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include <filesystem>
 #include <string_view>
 
 #include "refusal.h"
@@ -41,6 +42,19 @@ std::vector<TF_Output> resolve(TF_Graph* graph, const std::vector<Port>& ports) 
   return outputs;
 }
 
+/// TensorFlow takes a SavedModel without this file for one that has no variables, and each call
+/// fails.
+void check_variables(const std::string& model) {
+  const auto folder = std::filesystem::path(model) / "variables";
+  std::error_code ignored;
+  if (std::filesystem::is_directory(folder, ignored) &&
+      !std::filesystem::is_empty(folder, ignored) &&
+      !std::filesystem::exists(folder / "variables.index", ignored)) {
+    throw Refusal(POCKET_DATA_LOSS, "'" + folder.string() +
+                                        "' lacks variables.index: a part of the model is missing");
+  }
+}
+
 }  // namespace
 
 void check(const TF_Status* status) {
@@ -50,6 +64,7 @@ void check(const TF_Status* status) {
 
 Model::Model(const pocket_engine_load_options& given)
     : options_(read_options(given)), graph_(TF_NewGraph()) {
+  check_variables(given.model_path);
   const Owned<TF_Status> status(TF_NewStatus());
   const Owned<TF_SessionOptions> settings(TF_NewSessionOptions());
   const std::string config = session_config(options_);

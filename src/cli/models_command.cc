@@ -1,8 +1,10 @@
-// pocket models ls | load | unload | inspect
+// pocket models ls | load | unload | inspect, and those of models/
 #include <fmt/format.h>
 
 #include "cli/admin.h"
 #include "cli/command.h"
+#include "cli/models/commands.h"
+#include "model/repository.h"
 #include "pocket/dtype.h"
 
 namespace pocket::cli {
@@ -84,10 +86,24 @@ void print_tensors(const char* title,
   }
 }
 
+struct Origin {
+  model::Manifest manifest;
+  bool locked = false;
+};
+
+/// From the repository itself; empty where this process cannot read it.
+Origin origin_of(client::Session& session, const control::ModelEntryT& model) {
+  const auto status = get_status(session);
+  if (!status.ok()) return {};
+  auto source = model::Repository(status->models_dir).find(model.name, model.version);
+  if (!source.ok()) return {};
+  return {std::move(source->manifest), !source->locked_sha256.empty()};
+}
+
 /// Loads the model where it is not loaded: only then its inputs are known.
 Result<int> inspect(const Options& options) {
   POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
-  POCKET_RETURN_IF_ERROR(load_model(*session, options.name, options.version, ""));
+  POCKET_RETURN_IF_ERROR(load_model(*session, options.name, options.version, options.engine));
   POCKET_ASSIGN_OR_RETURN(const auto models, list_models(*session));
   const control::ModelEntryT* found = nullptr;
   for (const auto& model : models.models) {
@@ -95,14 +111,23 @@ Result<int> inspect(const Options& options) {
     if (model->name == options.name && version) found = model.get();
   }
   if (found == nullptr) return Error{POCKET_NOT_FOUND, "the model went away meanwhile"};
+  const Origin origin = origin_of(*session, *found);
   if (!options.service.json.empty()) {
-    POCKET_RETURN_IF_ERROR(write_json(options.service.json, model_json(*found)));
+    json facts = model_json(*found);
+    facts.update({{"description", origin.manifest.description},
+                  {"licence", origin.manifest.licence},
+                  {"source", origin.manifest.source},
+                  {"locked", origin.locked}});
+    POCKET_RETURN_IF_ERROR(write_json(options.service.json, facts));
     return 0;
   }
+  const auto told = [](const std::string& text) { return text.empty() ? "not told" : text; };
   fmt::print("{} version {}: {} in {} (runner {})\n", found->name, found->version, found->state,
              found->engine, found->runner_pid);
-  fmt::print("files    {} ({} bytes)\nsha256   {}\n", found->path, found->file_bytes,
-             found->digest);
+  fmt::print("about    {}\nlicence  {}\nsource   {}\n", told(origin.manifest.description),
+             told(origin.manifest.licence), told(origin.manifest.source));
+  fmt::print("files    {} ({} bytes)\nsha256   {} ({})\n", found->path, found->file_bytes,
+             found->digest, origin.locked ? "as in models.lock" : "not in models.lock");
   fmt::print("loading  {:.1f} ms, {:.1f} MB\n", found->load_ms,
              static_cast<double>(found->memory_bytes) / 1e6);
   print_tensors("input", found->inputs);
@@ -115,9 +140,10 @@ Result<int> inspect(const Options& options) {
 void add_models_command(CLI::App& app, Action& action) {
   auto* models = app.add_subcommand("models", "List, load, unload and inspect models");
   models->require_subcommand(1);
-  const auto add = [&](const char* name, const char* text, bool named, auto run) {
+  const auto add_to = [&](CLI::App& parent, const char* name, const char* text, bool named,
+                          auto run) {
     auto options = std::make_shared<Options>();
-    auto* command = models->add_subcommand(name, text);
+    auto* command = parent.add_subcommand(name, text);
     if (named) {
       command->add_option("model", options->name, "Name of the model")->required();
       command->add_option("--version", options->version, "Version (default: the newest)");
@@ -127,15 +153,25 @@ void add_models_command(CLI::App& app, Action& action) {
         [&action, options, run] { action = [options, run] { return run(*options); }; });
     return std::pair(command, options);
   };
+  const auto add = [&](const char* name, const char* text, bool named, auto run) {
+    return add_to(*models, name, text, named, run);
+  };
   add("ls", "List the models of the repository", false, list);
-  add("inspect", "Show a model's inputs, outputs and cost", true, inspect);
+  const char* engine = "Engine (default: the model's own)";
+  for (auto [command, options] :
+       {add("inspect", "Show a model's inputs, outputs, cost and origin", true, inspect),
+        add_to(app, "inspect", "The same as `pocket models inspect`", true, inspect)}) {
+    command->add_option("--engine", options->engine, engine);
+  }
+  add_get_commands(*models, action);
+  add_lock_commands(*models, action);
   auto [load, load_options] =
       add("load", "Load a model", true, [](const Options& options) -> Result<int> {
         POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
         POCKET_RETURN_IF_ERROR(load_model(*session, options.name, options.version, options.engine));
         return 0;
       });
-  load->add_option("--engine", load_options->engine, "Engine (default: the model's own)");
+  load->add_option("--engine", load_options->engine, engine);
   add("unload", "Unload a model that no client has open", true,
       [](const Options& options) -> Result<int> {
         POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));

@@ -90,12 +90,8 @@ void Models::open(const std::string& name, const std::string& version, const std
                     digest = std::move(digest)]() mutable {
           if (!digest.ok()) {
             opened(std::move(digest).error());
-          } else if (source.manifest.sha256 && *source.manifest.sha256 != *digest) {
-            opened(Error{
-                POCKET_DATA_LOSS,
-                fmt::format("model '{}' version {} has SHA-256 {}, its model.toml wants {}: the "
-                            "files are damaged or were changed",
-                            source.name, source.version, *digest, *source.manifest.sha256)});
+          } else if (auto checked = model::check_digest(source, *digest); !checked.ok()) {
+            opened(std::move(checked).error());
           } else {
             open_source(std::move(source), engine, *digest, opened);
           }

@@ -99,6 +99,25 @@ Result<std::string> digest_folder(const std::string& folder) {
   return digest.finish();
 }
 
+Result<std::string> digest_file(const std::string& path) {
+  Sha256 digest;
+  POCKET_RETURN_IF_ERROR(add_file(digest, path));
+  return digest.finish();
+}
+
+Result<std::map<std::string, FileDigest>> digest_files(const std::string& folder) {
+  POCKET_ASSIGN_OR_RETURN(const auto files, sorted_files(folder));
+  std::map<std::string, FileDigest> digests;
+  for (const auto& path : files) {
+    Sha256 digest;
+    POCKET_RETURN_IF_ERROR(add_file(digest, path));
+    std::error_code ignored;
+    digests[fs::relative(path, folder, ignored).string()] = {fs::file_size(path, ignored),
+                                                             digest.finish()};
+  }
+  return digests;
+}
+
 Result<std::string> cached_digest(const std::string& folder) {
   static std::mutex mutex;
   static std::map<std::string, std::pair<std::string, std::string>> known;  // guarded by mutex

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/nearest.h"
+#include "model/lock.h"
 
 namespace pocket::model {
 namespace {
@@ -68,8 +69,9 @@ Result<Manifest> read_manifest(const fs::path& path) {
   return parse_manifest({std::istreambuf_iterator<char>(file), {}}, path.string());
 }
 
-Result<ModelSource> read_version(const fs::path& root, const std::string& name,
-                                 const std::string& version) {
+Result<ModelSource> read_version(const fs::path& root, const Result<Lock>& lock,
+                                 const std::string& name, const std::string& version) {
+  if (!lock.ok()) return lock.error();
   ModelSource source;
   source.name = name;
   source.version = version;
@@ -91,6 +93,7 @@ Result<ModelSource> read_version(const fs::path& root, const std::string& name,
   }
   source.file_bytes = bytes_below(source.folder);
   POCKET_ASSIGN_OR_RETURN(source.manifest, read_manifest(root / name / "model.toml"));
+  if (const LockedModel* entry = lock->find(name, version)) source.locked_sha256 = entry->sha256;
   return source;
 }
 
@@ -139,9 +142,10 @@ bool is_model_name(const std::string& name) {
 
 std::vector<ModelSource> Repository::list(std::vector<Error>* problems) const {
   std::vector<ModelSource> sources;
+  const auto lock = read_lock(root_);
   for (const auto& name : sorted_names(root_)) {
     for (const auto& version : sorted_versions(fs::path(root_) / name)) {
-      auto source = read_version(root_, name, version);
+      auto source = read_version(root_, lock, name, version);
       if (source.ok()) {
         sources.push_back(std::move(source).value());
       } else if (problems != nullptr) {
@@ -162,12 +166,25 @@ Result<ModelSource> Repository::find(const std::string& name, const std::string&
   if (versions.empty()) {
     return unknown_model(root_, name);
   }
-  if (version.empty()) return read_version(root_, name, versions.back());
+  if (version.empty()) return read_version(root_, read_lock(root_), name, versions.back());
   if (std::find(versions.begin(), versions.end(), version) == versions.end()) {
     return Error{POCKET_NOT_FOUND, fmt::format("model '{}' has no version '{}'; it has {}", name,
                                                version.substr(0, 32), fmt::join(versions, ", "))};
   }
-  return read_version(root_, name, version);
+  return read_version(root_, read_lock(root_), name, version);
+}
+
+Result<void> check_digest(const ModelSource& source, const std::string& digest) {
+  const std::pair<std::string, const char*> wanted[] = {
+      {source.manifest.sha256.value_or(""), "model.toml"}, {source.locked_sha256, "models.lock"}};
+  for (const auto& [sha256, where] : wanted) {
+    if (sha256.empty() || sha256 == digest) continue;
+    return Error{POCKET_DATA_LOSS,
+                 fmt::format("model '{}' version {} has SHA-256 {}, its {} wants {}: the files are "
+                             "damaged or were changed; `pocket models verify` names them",
+                             source.name, source.version, digest, where, sha256)};
+  }
+  return ok_result();
 }
 
 }  // namespace pocket::model

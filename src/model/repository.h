@@ -41,6 +41,7 @@ struct ModelSource {
   std::string format;  // "onnx", "xml", "tflite", "savedmodel" or "null"
   uint64_t file_bytes = 0;
   Manifest manifest;
+  std::string locked_sha256;  // the digest that models.lock asks for; empty: not in it
 };
 
 /// A folder of models, read anew at each call: models may be added while the service runs.
@@ -57,6 +58,9 @@ class Repository {
  private:
   std::string root_;
 };
+
+/// DATA_LOSS when `digest` is not the one that model.toml or the lock asks for.
+Result<void> check_digest(const ModelSource& source, const std::string& digest);
 
 /// Everything a client may know of a model beside its tensors, by key: "description", "licence",
 /// "source", "labels" (one a line), "image.*", and what the entry's [metadata] says. Reads the file

@@ -31,6 +31,7 @@ LEAST_APPS = 3
 FURTHER_CLIENT = 3_000_000
 GIVEN_BACK = 0.95
 SECONDS = 120
+ATTEMPTS = 10
 
 
 class Failure(Exception):
@@ -124,9 +125,23 @@ class Set:
         return [program, "--socket", self.service.socket]
 
     def add_client(self, app):
-        client = App(self.command(app, False))
-        self.clients.append((app, client))
-        client.wait_ready()
+        # On a busy machine loading a large model takes longer than a client waits: it asks again.
+        for attempt in range(ATTEMPTS):
+            client = App(self.command(app, False))
+            self.clients.append((app, client))
+            try:
+                client.wait_ready()
+                return
+            except Failure as failure:
+                self.clients.remove((app, client))
+                stop(client.process, SECONDS)
+                if "try again later" not in str(failure) or attempt + 1 == ATTEMPTS:
+                    raise
+
+    def one_more(self, app):
+        before = self.total()
+        self.add_client(app)
+        return self.total() - before
 
     def end_clients(self, apps):
         for app, client in [each for each in self.clients if each[0] in apps]:
@@ -175,13 +190,14 @@ class Set:
             self.add_client(app)
         one = self.total()
         for app in apps:
-            before = self.total()
             self.add_client(app)
-            more = self.total() - before
+        two = self.total()
+        for app in apps:
+            # The memory for calls at the same time comes with the first one, once: not a client's.
+            more = min(self.one_more(app), self.one_more(app))
             print(f"  a further client of {app}: {more / 1e6:.1f} MB")
             if more > FURTHER_CLIENT:
                 raise Failure(f"a further client of {app} on {self.engine} costs {more} bytes")
-        two = self.total()
         self.compare(1, one, ONE_EACH)
         self.compare(2, two, TWO_EACH)
         self.end_clients(apps)

