@@ -3,7 +3,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models build run demo-keep test bench install check tidy sanitize format clean
+.PHONY: help setup models build run demo-keep chaos test test-all bench install check tidy sanitize fuzz format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,14 +31,27 @@ bench: build models ## The measurements whose figures the README shows
 	@build/bin/pocket bench latency --load burst --budget equal --clients 10 --seconds 5 \
 	  --policy none --policy func,ratio,0.5 --policy adaptive,ratio,0.7 --policy conn,ratio,0.7
 
-test: models ## Build everything, then run every test
+MINUTES ?= 10
+chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (default 10)
+	@cmake --build $(BUILD) -j$(JOBS) --target chaos-client
+	@python3 -B tests/chaos/chaos.py --build $(BUILD) --seconds $$(( $(MINUTES) * 60 ))
+
+test: models ## Build everything, then run the tests (but the slow ones: test-all)
 	@tools/setup --tests
+	@tools/make-test-models
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -LE slow
+
+test-all: models ## As test, with TensorFlow, the large apps' models (some GB, an hour) and the slow tests
+	@tools/setup --tests tools/packages-fuzz.txt
 	@tools/setup-tensorflow
 	@tools/make-test-models
 	@tools/make-app-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+	@tools/fuzz 1
 
 format: ## Format all C and C++ sources
 	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 -i
@@ -52,6 +65,11 @@ tidy: build ## clang-tidy, and clang's check of what mutexes guard
 
 sanitize: setup ## Unit and service tests with ASan and UBSan, then with TSan (null engine)
 	@tools/sanitize
+
+SECONDS_EACH ?= 600
+fuzz: setup ## Fuzz each parser of what strangers send for SECONDS_EACH (600) seconds
+	@tools/setup tools/packages-fuzz.txt
+	@tools/fuzz $(SECONDS_EACH)
 
 clean: ## Remove what was built
 	@rm -rf $(BUILD)

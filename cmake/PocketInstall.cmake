@@ -14,15 +14,25 @@ install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(app ${POCKET_APPS})
   install(TARGETS ${app} ${app}-monolithic RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endforeach()
-foreach(engine null openvino onnxruntime tensorflow)
+foreach(engine null handler pipeline openvino onnxruntime tensorflow)
   if(TARGET pocket-engine-${engine})
     install(TARGETS pocket-engine-${engine} LIBRARY DESTINATION lib/pocket)
   endif()
 endforeach()
 
+# To make handlers with.
+if(TARGET protoc-gen-pocket)
+  install(TARGETS protoc-gen-pocket RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS libpocket-handler-tensors LIBRARY DESTINATION lib/pocket)
+endif()
+install(DIRECTORY proto/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY src/cli/new/templates/ DESTINATION share/pocket/new USE_SOURCE_PERMISSIONS)
+install(FILES cmake/package/PocketInterface.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
+
 install(EXPORT PocketTargets NAMESPACE Pocket:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
 configure_package_config_file(cmake/package/PocketConfig.cmake.in ${CMAKE_BINARY_DIR}/PocketConfig.cmake
-                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket)
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Pocket
+                              PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_BINDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/PocketConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 configure_file(cmake/package/pocket.pc.in ${CMAKE_BINARY_DIR}/pocket.pc @ONLY)

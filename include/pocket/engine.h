@@ -41,7 +41,8 @@ typedef struct pocket_engine_error {
   char message[1024];
 } pocket_engine_error;
 
-/* Name and shape of one input or output. A dimension of -1 is dynamic. rank -1: unknown rank. */
+/* Name and shape of one input or output. A dimension of -1 is dynamic. rank -1: unknown rank.
+ * dtype POCKET_DTYPE_UNDEFINED: any type, and such an input may be left out of a call. */
 typedef struct pocket_engine_tensor_info {
   const char* name; /* never NULL, may be "" */
   int32_t dtype;    /* pocket_dtype */
@@ -54,6 +55,45 @@ typedef struct pocket_engine_option {
   const char* value;
 } pocket_engine_option;
 
+/* What the host knows of a call; later hosts say more, at the end. */
+typedef struct pocket_engine_call {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t client;      /* whose call it is, for state kept for each client; 0: the host's own */
+  uint64_t deadline_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
+  /* 1 once nobody waits for the answer any more. Any thread; NULL: never. */
+  int32_t (*cancelled)(const void* context);
+  const void* context;
+} pocket_engine_call;
+
+struct pocket_engine_input;
+struct pocket_engine_output;
+
+/* Another model of the same process, for engines that put models together. */
+typedef struct pocket_engine_peer pocket_engine_peer;
+
+/* What a host offers to a model it loads: the models that its entry names. Valid until `unload`;
+ * any thread. Functions return pocket_status numbers. */
+typedef struct pocket_engine_host {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void* context;
+  /* NOT_FOUND: the entry names no such model; the message lists those that it does name. */
+  int32_t (*find)(void* context, const char* name, pocket_engine_peer** peer,
+                  pocket_engine_error* error);
+  uint32_t (*input_count)(const pocket_engine_peer* peer);
+  uint32_t (*output_count)(const pocket_engine_peer* peer);
+  int32_t (*input_info)(const pocket_engine_peer* peer, uint32_t index,
+                        pocket_engine_tensor_info* info);
+  int32_t (*output_info)(const pocket_engine_peer* peer, uint32_t index,
+                         pocket_engine_tensor_info* info);
+  /* Runs it once, in this thread. Every input is checked as a client's would be. */
+  int32_t (*run)(pocket_engine_peer* peer, const pocket_engine_call* call,
+                 const struct pocket_engine_input* inputs, uint32_t input_count,
+                 struct pocket_engine_output* outputs, uint32_t output_count,
+                 pocket_engine_error* error);
+} pocket_engine_host;
+
 /* Keys every engine understands (a key it does not know is POCKET_INVALID_ARGUMENT):
  *   "precision"  "float32" (default) or "auto" (whatever the engine prefers, e.g. bfloat16)
  *   "cache_dir"  folder for compiled artefacts; absent: no cache
@@ -65,6 +105,7 @@ typedef struct pocket_engine_load_options {
   uint32_t concurrency;   /* contexts that may run at the same time; at least 1 */
   const pocket_engine_option* options;
   size_t option_count;
+  const pocket_engine_host* host; /* NULL: the model is alone */
 } pocket_engine_load_options;
 
 typedef struct pocket_engine_input {
@@ -129,6 +170,15 @@ typedef struct pocket_engine_api {
    * processor time they may use has changed (0: as many as it was loaded with). Takes effect at
    * once where the engine can, also for a run under way; any thread; may be NULL. */
   void (*limit_threads)(pocket_engine_model* model, uint32_t threads);
+
+  /* As `run`, for engines that must know whose call it is; then called instead. May be NULL. */
+  int32_t (*run_call)(pocket_engine_context* context, const pocket_engine_call* call,
+                      const pocket_engine_input* inputs, uint32_t input_count,
+                      pocket_engine_output* outputs, uint32_t output_count,
+                      pocket_engine_error* error);
+
+  /* No call of this client comes any more, and none runs. Any thread; may be NULL. */
+  void (*client_gone)(pocket_engine_model* model, uint64_t client);
 } pocket_engine_api;
 
 typedef const pocket_engine_api* (*pocket_engine_entry_function)(uint32_t host_abi_version);

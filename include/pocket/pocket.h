@@ -51,11 +51,16 @@ typedef struct pocket_connect_options {
    * POCKET_CPU_POLICY and POCKET_MEM_POLICY, else the service's default. */
   const char* cpu_policy;
   const char* mem_policy;
+  /* 0: calls that a dead runner, a restart or a full queue kept from being answered are sent again
+   * by pocket_call_wait within their deadline, 10 s without one (default; POCKET_RETRY=0 in the
+   * environment turns it off); 1: never. */
+  int32_t retry;
+  int32_t reserved;
 } pocket_connect_options;
 
 typedef struct pocket_tensor_info {
-  const char* name; /* valid as long as the model is open */
-  int32_t dtype;
+  const char* name;               /* valid as long as the model is open */
+  int32_t dtype;                  /* POCKET_DTYPE_UNDEFINED: any type; may be left out of a call */
   int32_t rank;                   /* -1: any rank */
   int64_t shape[POCKET_MAX_RANK]; /* -1: any size */
 } pocket_tensor_info;
@@ -77,11 +82,18 @@ typedef struct pocket_open_options {
   uint64_t timeout_ns; /* for loading; 0: 120 s */
 } pocket_open_options;
 
-/* What one answered call cost on the runner's side. */
+/* What one answered call cost on the runner's side, also one that failed. */
 typedef struct pocket_receipt {
-  uint64_t queue_ns;   /* from submission seen by the runner to start of the engine */
-  uint64_t compute_ns; /* inside the engine */
-  uint64_t reserved[6];
+  uint64_t queue_ns;          /* from submission seen by the runner to start of the engine */
+  uint64_t compute_ns;        /* inside the engine; 0: it did not run */
+  uint64_t cpu_ns;            /* processor time of all threads that worked for it */
+  uint64_t bytes_in;          /* of the inputs in shared memory */
+  uint64_t bytes_out;         /* of the outputs there; kept ones do not count */
+  uint32_t lent_cpu;          /* what this client lent, in thousandths of a processor */
+  uint32_t borrowed_cpu;      /* what the runner had borrowed from all its clients, likewise */
+  uint32_t lent_memory_pages; /* what this client lent, in pages of 4096 bytes */
+  uint32_t retry_after_us;    /* POCKET_BUSY: try again after so many microseconds; 0: unknown */
+  uint64_t reserved;
 } pocket_receipt;
 
 POCKET_API const char* pocket_version(void);    /* "0.1.0" */
@@ -128,7 +140,8 @@ POCKET_API int32_t pocket_call_create(pocket_model* model, pocket_call** call);
  * once the runner is done with it. */
 POCKET_API void pocket_call_destroy(pocket_call* call);
 /* Reserves room for an input in shared memory; write the values to tensor->data, row-major.
- * The room and its contents stay for later submissions until the input is set again. */
+ * The room and its contents stay for later submissions until the input is set again, also when the
+ * runner is replaced meanwhile. */
 POCKET_API int32_t pocket_call_input(pocket_call* call, uint32_t index, int32_t dtype, int32_t rank,
                                      const int64_t* shape, pocket_tensor* tensor);
 /* Sets a string input from `count` (= product of shape) byte strings; of none, both may be NULL. */
@@ -137,6 +150,9 @@ POCKET_API int32_t pocket_call_input_strings(pocket_call* call, uint32_t index, 
                                              const size_t* lengths);
 /* Uses a tensor kept on the runner's side as an input. */
 POCKET_API int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t handle);
+/* As if the input had never been set. Only an input of any type (POCKET_DTYPE_UNDEFINED in its
+ * description) may be left out of a call. */
+POCKET_API int32_t pocket_call_clear_input(pocket_call* call, uint32_t index);
 /* Keeps an output on the runner's side instead of sending it (keep = 1). */
 POCKET_API int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep);
 /* deadline_ns: from now; POCKET_FOREVER: none. Work that has not started by then is not run, and
@@ -154,7 +170,12 @@ POCKET_API int32_t pocket_call_output(pocket_call* call, uint32_t index, pocket_
 POCKET_API int32_t pocket_call_output_string(pocket_call* call, uint32_t index, size_t element,
                                              const char** string, size_t* length);
 POCKET_API int32_t pocket_call_output_handle(pocket_call* call, uint32_t index, uint64_t* handle);
+/* FAILED_PRECONDITION while the call is in flight or was never submitted. */
 POCKET_API int32_t pocket_call_receipt(const pocket_call* call, pocket_receipt* receipt);
+/* How often the call was sent again since it was submitted (pocket_connect_options.retry). Running
+ * a model twice changes nothing but the time it takes. Calls with inputs that the runner kept are
+ * not sent again. */
+POCKET_API int32_t pocket_call_retries(const pocket_call* call, uint32_t* retries);
 /* Gives a kept tensor back. */
 POCKET_API int32_t pocket_handle_release(pocket_model* model, uint64_t handle);
 

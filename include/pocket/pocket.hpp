@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "pocket/element_type.hpp"
 #include "pocket/pocket.h"
 
 namespace pocket {
@@ -43,25 +44,6 @@ class StatusError : public std::runtime_error {
 
 inline void throw_on_failure(int32_t status) {
   if (status != POCKET_OK) throw StatusError(status, pocket_last_error());
-}
-
-/* The dtype of a C++ type; a compile error for types no tensor has. */
-template <typename T>
-constexpr int32_t dtype_of() {
-  using Value = std::remove_cv_t<T>;
-  if constexpr (std::is_same_v<Value, float>) return POCKET_FLOAT32;
-  if constexpr (std::is_same_v<Value, double>) return POCKET_FLOAT64;
-  if constexpr (std::is_same_v<Value, bool>) return POCKET_BOOL;
-  if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
-    constexpr int32_t kSigned[] = {POCKET_INT8, POCKET_INT16, POCKET_INT32, POCKET_INT64};
-    constexpr int32_t kUnsigned[] = {POCKET_UINT8, POCKET_UINT16, POCKET_UINT32, POCKET_UINT64};
-    constexpr int kPower = sizeof(Value) == 1   ? 0
-                           : sizeof(Value) == 2 ? 1
-                           : sizeof(Value) == 4 ? 2
-                                                : 3;
-    return std::is_signed_v<Value> ? kSigned[kPower] : kUnsigned[kPower];
-  }
-  static_assert(std::is_arithmetic_v<Value>, "no tensor has elements of this type");
 }
 
 /* A tensor where it lies in shared memory; valid as pocket_tensor says. */
@@ -104,6 +86,7 @@ struct ConnectOptions {
   bool reconnect = true;
   std::string cpu_policy = {}; /* how this client's budget follows its calls; empty: from the */
   std::string mem_policy = {}; /* environment, else the service's default (docs/lending.md) */
+  bool retry = true; /* send calls again that a dead runner or a restart left without an answer */
 };
 
 /* A connection to one service. Any thread. */
@@ -119,6 +102,7 @@ class Session {
     raw.reconnect = options.reconnect ? 0 : 1;
     raw.cpu_policy = options.cpu_policy.empty() ? nullptr : options.cpu_policy.c_str();
     raw.mem_policy = options.mem_policy.empty() ? nullptr : options.mem_policy.c_str();
+    raw.retry = options.retry ? 0 : 1;
     pocket_session* session = nullptr;
     throw_on_failure(pocket_connect(&raw, &session));
     handle_.reset(session);
@@ -257,6 +241,10 @@ class Call {
   void input_kept(uint32_t index, uint64_t tensor) {
     throw_on_failure(pocket_call_input_handle(handle_.get(), index, tensor));
   }
+  /* Leaves an input out that may be left out (POCKET_DTYPE_UNDEFINED in its description). */
+  void clear_input(uint32_t index) {
+    throw_on_failure(pocket_call_clear_input(handle_.get(), index));
+  }
   void keep_output(uint32_t index, bool keep = true) {
     throw_on_failure(pocket_call_keep_output(handle_.get(), index, keep ? 1 : 0));
   }
@@ -294,6 +282,12 @@ class Call {
     pocket_receipt receipt{};
     throw_on_failure(pocket_call_receipt(handle_.get(), &receipt));
     return receipt;
+  }
+  /* How often it was sent again since it was submitted. */
+  uint32_t retries() const {
+    uint32_t count = 0;
+    throw_on_failure(pocket_call_retries(handle_.get(), &count));
+    return count;
   }
   pocket_call* handle() const { return handle_.get(); }
 

@@ -66,6 +66,11 @@ Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
   return std::move(*leases);
 }
 
+Result<void> upgrade_service(client::Session& session) {
+  POCKET_RETURN_IF_ERROR(session.request(control::UpgradeServiceT{}, kAnswerNs));
+  return ok_result();
+}
+
 Result<control::ReloadedT> reload(client::Session& session) {
   POCKET_ASSIGN_OR_RETURN(auto reply, session.request(control::ReloadT{}, kAnswerNs));
   auto* reloaded = reply.message.body.AsReloaded();

@@ -19,6 +19,7 @@ Result<void> load_model(client::Session& session, const std::string& name,
                         const std::string& version, const std::string& engine);
 Result<void> unload_model(client::Session& session, const std::string& name,
                           const std::string& version);
+Result<void> upgrade_service(client::Session& session);
 Result<void> stop_service(client::Session& session);
 /// The service reads its configuration anew; an error says why nothing has changed.
 Result<wire::control::ReloadedT> reload(client::Session& session);

@@ -31,6 +31,7 @@ void add_reload_command(CLI::App& app, Action& action);
 void add_leases_command(CLI::App& app, Action& action);
 void add_run_commands(CLI::App& app, Action& action);  // run, wait, ps, rusage
 void add_infer_command(CLI::App& app, Action& action);
+void add_new_command(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
 void add_doctor_command(CLI::App& app, Action& action);
 void add_completion_command(CLI::App& app, Action& action);  // completion, man

@@ -26,6 +26,7 @@ struct Options {
   std::string output_dir;
   int top = 5;
   double timeout_s = 0;
+  bool receipt = false;
 };
 
 Result<void> set_array(Call& call, uint32_t index, const Array& array) {
@@ -120,6 +121,28 @@ std::string file_name(std::string name) {
   return name.empty() ? "output" : name;
 }
 
+json receipt_json(const pocket_receipt& receipt) {
+  return {{"queue_ms", static_cast<double>(receipt.queue_ns) / 1e6},
+          {"compute_ms", static_cast<double>(receipt.compute_ns) / 1e6},
+          {"cpu_ms", static_cast<double>(receipt.cpu_ns) / 1e6},
+          {"bytes_in", receipt.bytes_in},
+          {"bytes_out", receipt.bytes_out},
+          {"lent_cpus", receipt.lent_cpu / 1e3},
+          {"borrowed_cpus", receipt.borrowed_cpu / 1e3},
+          {"lent_memory_bytes", uint64_t{receipt.lent_memory_pages} * 4096}};
+}
+
+void print_receipt(const json& receipt) {
+  fmt::print(
+      "receipt: {:.2f} ms waiting, {:.2f} ms in the engine, {:.2f} ms of processor time; {} bytes "
+      "in, {} out; lent {:.3f} processors and {:.1f} MB, of {:.3f} borrowed in all\n",
+      receipt["queue_ms"].get<double>(), receipt["compute_ms"].get<double>(),
+      receipt["cpu_ms"].get<double>(), receipt["bytes_in"].get<uint64_t>(),
+      receipt["bytes_out"].get<uint64_t>(), receipt["lent_cpus"].get<double>(),
+      static_cast<double>(receipt["lent_memory_bytes"].get<uint64_t>()) / 1e6,
+      receipt["borrowed_cpus"].get<double>());
+}
+
 Result<json> run_call(const Options& options) {
   const Session session(ConnectOptions{.socket = options.service.socket, .client_name = "pocket"});
   const Model model(session, options.model,
@@ -146,14 +169,17 @@ Result<json> run_call(const Options& options) {
     outputs.push_back(std::move(entry));
   }
   const pocket_receipt receipt = call.receipt();
-  return json{{"model", model.name()},
+  json result{{"model", model.name()},
               {"version", model.version()},
               {"engine", model.engine()},
               {"outputs", outputs},
               {"labels", best_labels(model, call, options.top)},
               {"call_ms", call_ms},
+              {"retries", call.retries()},
               {"queue_ms", static_cast<double>(receipt.queue_ns) / 1e6},
               {"compute_ms", static_cast<double>(receipt.compute_ns) / 1e6}};
+  if (options.receipt) result["receipt"] = receipt_json(receipt);
+  return result;
 }
 
 Result<int> infer(const Options& options) {
@@ -190,6 +216,7 @@ Result<int> infer(const Options& options) {
   }
   fmt::print("{:.2f} ms, of them {:.2f} ms in {}\n", (*report)["call_ms"].get<double>(),
              (*report)["compute_ms"].get<double>(), (*report)["engine"].get<std::string>());
+  if (options.receipt) print_receipt((*report)["receipt"]);
   return 0;
 }
 
@@ -208,6 +235,8 @@ void add_infer_command(CLI::App& app, Action& action) {
   command->add_option("--top", options->top, "How many labels")->check(CLI::Range(1, 100'000));
   command->add_option("--version", options->version, "Version (default: the newest)");
   command->add_option("--engine", options->engine, "Engine (default: the model's own)");
+  command->add_flag("--receipt", options->receipt,
+                    "Say what the call cost and what was lent for it");
   command->add_option("--timeout", options->timeout_s, "Seconds until the call is given up")
       ->check(CLI::Range(0.0, 1e6));
   add_service_options(*command, options->service);

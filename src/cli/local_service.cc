@@ -57,6 +57,15 @@ Result<void> LocalService::add_null_model(const std::string& name, const std::st
   return ok_result();
 }
 
+Result<void> LocalService::add_manifest(const std::string& name, const std::string& text) {
+  const auto path = std::filesystem::path(models_) / name / "model.toml";
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  if (!out) return errno_error(fmt::format("writing {}", path.string()), errno);
+  return ok_result();
+}
+
 Result<std::string> LocalService::write_config(const std::string& text) {
   const std::string path = folder_ + "/pocketd.toml";
   std::ofstream out(path);

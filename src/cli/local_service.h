@@ -31,6 +31,8 @@ class LocalService {
 
   /// models/<name>/1/model.null with this text.
   Result<void> add_null_model(const std::string& name, const std::string& text);
+  /// models/<name>/model.toml with this text.
+  Result<void> add_manifest(const std::string& name, const std::string& text);
   /// A configuration file with this text, in the service's folder; its path.
   Result<std::string> write_config(const std::string& text);
   /// Returns once the service is ready.

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   add_reload_command(app, action);
   add_run_commands(app, action);
   add_infer_command(app, action);
+  add_new_command(app, action);
   add_bench_command(app, action);
   add_doctor_command(app, action);
   add_completion_command(app, action);

@@ -1,13 +1,17 @@
-// pocket service kill | status
+// pocket service kill | upgrade | status
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
+#include "base/clock.h"
 #include "base/unique_fd.h"
 #include "cli/admin.h"
 #include "cli/command.h"
+#include "cli/local_service.h"
 #include "cli/service_run.h"
 
 namespace pocket::cli {
@@ -25,6 +29,40 @@ Result<int> kill_service(const ServiceOptions& options, int timeout_s) {
     return Error{POCKET_DEADLINE_EXCEEDED,
                  fmt::format("process {} still drains after {} s", status.pid, timeout_s)};
   }
+  return 0;
+}
+
+/// Waits until another pocketd answers than process `before`; its status.
+Result<wire::control::StatusT> next_status(const ServiceOptions& options, pid_t before,
+                                           int timeout_s) {
+  const uint64_t end = deadline_after(static_cast<uint64_t>(timeout_s) * kNanosecondsPerSecond);
+  while (monotonic_ns() < end) {
+    auto session = connect(options.socket);
+    auto status =
+        session.ok() ? get_status(**session) : Result<wire::control::StatusT>(session.error());
+    if (status.ok() && status->pid != before) return status;
+    ::usleep(20'000);
+  }
+  return Error{
+      POCKET_DEADLINE_EXCEEDED,
+      fmt::format("no new pocketd answered within {} s: see the service's log", timeout_s)};
+}
+
+Result<int> upgrade(const ServiceOptions& options, int timeout_s) {
+  // Before the old one ends: a program that does not even start would leave nobody.
+  const std::string check = "'" + find_pocketd() + "' --version >/dev/null 2>&1";
+  if (std::system(check.c_str()) != 0) {
+    return Error{POCKET_FAILED_PRECONDITION,
+                 fmt::format("'{}' does not start: install it properly first; the service runs on",
+                             find_pocketd())};
+  }
+  POCKET_ASSIGN_OR_RETURN(auto session, connect(options.socket));
+  POCKET_ASSIGN_OR_RETURN(const auto before, get_status(*session));
+  POCKET_RETURN_IF_ERROR(upgrade_service(*session));
+  POCKET_ASSIGN_OR_RETURN(const auto after, next_status(options, before.pid, timeout_s));
+  fmt::print("pocketd {} (process {}) took over from {} (process {}): {} clients, {} runners\n",
+             after.service_version, after.pid, before.service_version, before.pid,
+             after.sessions.size() - 1, after.runners.size());
   return 0;
 }
 
@@ -124,6 +162,20 @@ void add_service_command(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 3600));
   kill->callback([&action, kill_options, timeout] {
     action = [kill_options, timeout] { return kill_service(*kill_options, *timeout); };
+  });
+
+  auto upgrade_options = std::make_shared<ServiceOptions>();
+  auto upgrade_timeout = std::make_shared<int>(60);
+  auto* upgrade_command = service->add_subcommand(
+      "upgrade", "Replace a running pocketd by the one installed now; no client notices");
+  upgrade_command->add_option("--socket", upgrade_options->socket, "Socket of the service")
+      ->type_name("PATH");
+  upgrade_command->add_option("--timeout", *upgrade_timeout, "Seconds to wait for the new one")
+      ->check(CLI::Range(1, 3600));
+  upgrade_command->callback([&action, upgrade_options, upgrade_timeout] {
+    action = [upgrade_options, upgrade_timeout] {
+      return upgrade(*upgrade_options, *upgrade_timeout);
+    };
   });
 
   auto status_options = std::make_shared<ServiceOptions>();

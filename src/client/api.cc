@@ -15,6 +15,7 @@
 #include "base/nearest.h"
 #include "client/call.h"
 #include "client/model.h"
+#include "client/retry.h"
 #include "client/session.h"
 #include "pocket/pocket.h"
 
@@ -149,12 +150,16 @@ int32_t pocket_connect(const pocket_connect_options* options, pocket_session** s
       wanted.client_name = text(options->client_name);
       wanted.timeout_ns = options->timeout_ns;
       wanted.reconnect = options->reconnect == 0;
-      if (options->struct_size >= sizeof(pocket_connect_options)) {
+      if (options->struct_size >= offsetof(pocket_connect_options, retry)) {
         wanted.cpu_policy = text(options->cpu_policy);
         wanted.mem_policy = text(options->mem_policy);
       }
       result->wait_mode = static_cast<pocket_wait_mode>(options->wait_mode);
+      if (options->struct_size >= sizeof(pocket_connect_options) && options->retry != 0) {
+        wanted.retry = false;
+      }
     }
+    wanted.retry = wanted.retry && pocket::client::retries_by_default();
     auto connected = pocket::client::Session::connect(std::move(wanted));
     if (!connected.ok()) return failed(connected.error());
     result->session = std::move(connected).value();
@@ -333,6 +338,11 @@ int32_t pocket_call_input_handle(pocket_call* call, uint32_t index, uint64_t han
   return guarded([&] { return status_of(call->call.set_input_handle(index, handle)); });
 }
 
+int32_t pocket_call_clear_input(pocket_call* call, uint32_t index) {
+  if (call == nullptr) return missing("call");
+  return status_of(call->call.clear_input(index));
+}
+
 int32_t pocket_call_keep_output(pocket_call* call, uint32_t index, int32_t keep) {
   if (call == nullptr) return missing("call");
   return status_of(call->call.keep_output(index, keep != 0));
@@ -396,6 +406,12 @@ int32_t pocket_call_output_handle(pocket_call* call, uint32_t index, uint64_t* h
 int32_t pocket_call_receipt(const pocket_call* call, pocket_receipt* receipt) {
   if (call == nullptr || receipt == nullptr) return missing("call and receipt");
   return give(call->call.receipt(), receipt);
+}
+
+int32_t pocket_call_retries(const pocket_call* call, uint32_t* retries) {
+  if (call == nullptr || retries == nullptr) return missing("call and retries");
+  *retries = call->call.retries();
+  return POCKET_OK;
 }
 
 int32_t pocket_handle_release(pocket_model* model, uint64_t handle) {

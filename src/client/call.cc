@@ -15,6 +15,12 @@ using wire::TensorRecord;
 constexpr uint64_t kErrorTextBytes = 1024;
 constexpr uint64_t kDynamicOutputBytes = 4096;  // first guess; grows to what an answer needs
 
+Error still_in_flight() {
+  return Error{POCKET_DEADLINE_EXCEEDED,
+               "the answer did not come in time; the call is still in flight: wait again or "
+               "cancel it"};
+}
+
 }  // namespace
 
 Call::Call(Model& model)
@@ -44,6 +50,7 @@ void Call::leave_memory_to_runner() {
 
 void Call::drop_memory() {
   for (auto& input : inputs_) {
+    forget_home(input);
     channel_->free_request(input.block);
     input = Input{};
   }
@@ -57,10 +64,10 @@ void Call::drop_memory() {
   answered_ = false;
 }
 
-Result<void> Call::ready_channel() {
-  POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel());
+Result<void> Call::ready_channel(uint64_t timeout_ns) {
+  POCKET_ASSIGN_OR_RETURN(auto channel, model_.channel(timeout_ns));
   if (channel != channel_) {
-    drop_memory();
+    leave_channel();
     MutexLock lock(channel_mutex_);
     channel_ = std::move(channel);
   }
@@ -96,14 +103,18 @@ Result<void> Call::reserve() {
   return ok_result();
 }
 
-void Call::write_block() {
+uint32_t Call::write_block() {
   std::byte* data = channel_->request_data(block_);
   wire::CallBlock head{};
-  head.input_count = static_cast<uint32_t>(inputs_.size());
+  head.input_count =
+      static_cast<uint32_t>(std::count_if(inputs_.begin(), inputs_.end(), [](const Input& input) {
+        return input.set;  // an input of any type may be left out
+      }));
   head.output_count = static_cast<uint32_t>(outputs_.size());
   std::memcpy(data, &head, sizeof(head));
   data += sizeof(head);
   for (const auto& input : inputs_) {
+    if (!input.set) continue;
     std::memcpy(data, &input.record, sizeof(TensorRecord));
     data += sizeof(TensorRecord);
   }
@@ -117,43 +128,61 @@ void Call::write_block() {
     std::memcpy(data, &record, sizeof(TensorRecord));
     data += sizeof(TensorRecord);
   }
+  return static_cast<uint32_t>(sizeof(head) +
+                               (head.input_count + head.output_count) * sizeof(TensorRecord));
 }
 
 Result<void> Call::submit(uint64_t deadline_ns) {
   POCKET_RETURN_IF_ERROR(check_idle("submitting"));
+  std::optional<Error> later;  // the model cannot be had now
   if (channel_->broken()) {
-    POCKET_RETURN_IF_ERROR(ready_channel());
-    if (!inputs_.empty()) {
-      return Error{
-          POCKET_UNAVAILABLE,
-          "model '" + model_.name() + "' had to be opened anew: set the inputs and submit again"};
+    const bool lost = std::any_of(inputs_.begin(), inputs_.end(), [](const Input& input) {
+      return (input.record.flags & wire::kTensorByHandle) != 0;
+    });
+    if (auto ready = ready_channel(); !ready.ok()) {
+      if (lost || !may_resend(ready.error())) return ready;
+      later = std::move(ready).error();
+    }
+    if (lost) {
+      return Error{POCKET_UNAVAILABLE,
+                   "model '" + model_.name() +
+                       "' had to be opened anew, and tensors kept there are gone: set the inputs "
+                       "and submit again"};
     }
   }
   for (uint32_t index = 0; index < inputs_.size(); ++index) {
-    if (!inputs_[index].set) {
+    if (!inputs_[index].set && model_.inputs()[index].dtype != POCKET_DTYPE_UNDEFINED) {
       return Error{POCKET_INVALID_ARGUMENT,
                    "input '" + model_.inputs()[index].name + "' is not set"};
     }
   }
   cancelled_.store(false);
   deadline_ns_ = deadline_ns;
-  return submit_again();
+  retry_.begin(deadline_ns);
+  resend_because_.reset();
+  auto sent = later ? Result<void>(*later) : submit_again();
+  if (later ||
+      (!sent.ok() && sent.error().code == POCKET_UNAVAILABLE && may_resend(sent.error()))) {
+    send_later(std::move(sent).error());  // wait() does
+    return ok_result();
+  }
+  return sent;
 }
 
 Result<void> Call::submit_again() {
+  POCKET_RETURN_IF_ERROR(bring_inputs());
   POCKET_RETURN_IF_ERROR(reserve());
-  write_block();
   wire::Submission submission{};
   submission.opcode = wire::Opcode::kRun;
   submission.block_region = block_.region;
   submission.block_offset = block_.offset;
-  submission.block_bytes = static_cast<uint32_t>(
-      sizeof(wire::CallBlock) + (inputs_.size() + outputs_.size()) * sizeof(TensorRecord));
+  submission.block_bytes = write_block();
   submission.deadline_ns = deadline_ns_;
   submission.table_region = table_.region;
   submission.table_offset = table_.offset;
   submission.table_bytes = static_cast<uint32_t>(table_.bytes);
   answered_ = false;
+  refused_.reset();
   POCKET_RETURN_IF_ERROR(channel_->submit(submission, pending_));
   in_flight_ = true;
   return ok_result();
@@ -178,35 +207,33 @@ Result<void> Call::wait(uint64_t deadline_ns) {
     return Error{POCKET_FAILED_PRECONDITION, "waiting: the call was not submitted"};
   }
   while (in_flight_) {
+    if (resend_because_) {
+      POCKET_ASSIGN_OR_RETURN(const bool sent, resend(std::min(deadline_ns, deadline_ns_)));
+      if (cancelled_.load() && !sent) break;
+      if (!sent && monotonic_ns() < deadline_ns_) return still_in_flight();
+      if (!sent) continue;  // which says that the deadline has passed
+    }
     if (!channel_->wait(pending_, std::min(deadline_ns, deadline_ns_))) {
-      if (deadline_ns < deadline_ns_ && monotonic_ns() < deadline_ns_) {
-        return Error{POCKET_DEADLINE_EXCEEDED,
-                     "the answer did not come in time; the call is still in flight: wait again or "
-                     "cancel it"};
-      }
+      if (deadline_ns < deadline_ns_ && monotonic_ns() < deadline_ns_) return still_in_flight();
       channel_->give_up(pending_, POCKET_DEADLINE_EXCEEDED);
     }
-    in_flight_ = false;
-    answered_ = true;
-    if (pending_.given_up) leave_memory_to_runner();
-    if (pending_.completion.status == POCKET_OUTPUT_TOO_SMALL && !cancelled_.load()) {
-      POCKET_RETURN_IF_ERROR(make_more_room());
-    }
+    take_answer();
   }
+  in_flight_ = false;
   return result();
 }
 
 bool Call::done() {
-  if (!in_flight_) return true;
+  if (!in_flight_ || resend_because_) return true;
   channel_->poll();
   // Waiting for a call whose deadline has passed does not block.
   if (!pending_.done.load()) return deadline_ns_ != kForever && monotonic_ns() >= deadline_ns_;
   if (pending_.given_up) return true;
-  // An answer that did not fit is asked for again; the call is not done then.
+  // An answer that did not fit is asked for again; the call is not done then. One that is to be
+  // sent again, because its runner is gone, is: wait() sends it.
   if (pending_.completion.status != POCKET_OUTPUT_TOO_SMALL || cancelled_.load()) return true;
-  in_flight_ = false;
-  answered_ = true;
-  return !make_more_room().ok();
+  take_answer();
+  return !in_flight_ || resend_because_.has_value();
 }
 
 Result<void> Call::cancel() {
@@ -224,9 +251,14 @@ Result<void> Call::cancel() {
 }
 
 Result<void> Call::result() {
-  const wire::Completion& completion = pending_.completion;
   if (cancelled_.load()) return Error{POCKET_CANCELLED, "the call was cancelled"};
-  if (completion.status == POCKET_OK) return ok_result();
+  if (pending_.completion.status == POCKET_OK) return ok_result();
+  if (refused_) return *refused_;
+  return failure();
+}
+
+Error Call::failure() {
+  const wire::Completion& completion = pending_.completion;
   auto code = static_cast<pocket_status>(completion.status);
   std::string message;
   const uint64_t bytes = std::min<uint64_t>(completion.table_bytes, table_.bytes);
@@ -247,7 +279,7 @@ Result<void> Call::result() {
   return Error{code, std::move(message)};
 }
 
-Result<TensorRecord> Call::answered_record(uint32_t index) {
+Result<TensorRecord> Call::answered_record(uint32_t index) const {
   if (index >= outputs_.size()) {
     return Error{POCKET_NOT_FOUND, "the model has no output " + std::to_string(index)};
   }
@@ -300,6 +332,16 @@ Result<pocket_receipt> Call::receipt() const {
   pocket_receipt receipt{};
   receipt.queue_ns = pending_.completion.queue_ns;
   receipt.compute_ns = pending_.completion.compute_ns;
+  receipt.cpu_ns = pending_.completion.cpu_ns;
+  for (const auto& input : inputs_) receipt.bytes_in += input.record.bytes;
+  for (uint32_t index = 0; index < outputs_.size(); ++index) {
+    if (outputs_[index].keep) continue;
+    if (const auto record = answered_record(index); record.ok()) receipt.bytes_out += record->bytes;
+  }
+  receipt.lent_cpu = pending_.completion.lent_cpu;
+  receipt.borrowed_cpu = pending_.completion.borrowed_cpu;
+  receipt.lent_memory_pages = pending_.completion.lent_memory_pages;
+  receipt.retry_after_us = pending_.completion.retry_after_us;
   return receipt;
 }
 

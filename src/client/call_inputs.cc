@@ -1,8 +1,10 @@
 // What goes into a call: its inputs and which outputs the runner keeps.
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "client/call.h"
 
 namespace pocket::client {
@@ -23,7 +25,7 @@ Error invalid(std::string message) { return Error{POCKET_INVALID_ARGUMENT, std::
 /// The same rules the runner has, told before anything is sent.
 Result<void> check_tensor(const wire::control::TensorInfoT& expected, int32_t dtype,
                           std::span<const int64_t> shape) {
-  if (dtype != expected.dtype) {
+  if (dtype != expected.dtype && expected.dtype != POCKET_DTYPE_UNDEFINED) {
     return invalid("input '" + expected.name + "' must be " + pocket_dtype_name(expected.dtype) +
                    ", " + pocket_dtype_name(dtype) + " was given");
   }
@@ -52,8 +54,31 @@ Result<void> Call::check_input(uint32_t index) const {
                                      " inputs; there is no input " + std::to_string(index)};
 }
 
+Result<void> Call::clear_input(uint32_t index) {
+  POCKET_RETURN_IF_ERROR(check_idle("clearing an input"));
+  POCKET_RETURN_IF_ERROR(check_input(index));
+  inputs_[index].set = false;  // its room stays for the next time
+  return ok_result();
+}
+
+/// On a channel that works: opened anew, and tried again, where the one there was does not.
+Result<Block> Call::place_input(uint32_t index, uint64_t bytes) {
+  Retry retry;
+  retry.begin(kForever);
+  while (true) {
+    auto ready = ready_channel();
+    auto block = ready.ok() ? room_for_input(index, bytes) : Result<Block>(ready.error());
+    if (block.ok() || !model_.session().retries()) return block;
+    const auto pause = retry.pause_ns(block.error(), model_.session().nobody_answers());
+    if (!pause) return block;
+    const timespec moment{0, static_cast<long>(*pause)};
+    ::nanosleep(&moment, nullptr);
+  }
+}
+
 Result<Block> Call::room_for_input(uint32_t index, uint64_t bytes) {
   Input& input = inputs_[index];
+  forget_home(input);
   if (input.block.bytes >= std::max<uint64_t>(bytes, 1)) return input.block;
   channel_->free_request(input.block);
   input.block = Block{};
@@ -71,8 +96,7 @@ Result<pocket_tensor> Call::set_input(uint32_t index, int32_t dtype,
   POCKET_RETURN_IF_ERROR(check_tensor(model_.inputs()[index], dtype, shape));
   const auto bytes = tensor_bytes(dtype, shape);
   if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
+  POCKET_ASSIGN_OR_RETURN(const Block block, place_input(index, *bytes));
   Input& input = inputs_[index];
   input.set = true;
   input.record = TensorRecord{};
@@ -103,8 +127,7 @@ Result<void> Call::set_strings(uint32_t index, std::span<const int64_t> shape,
     bytes = checked_add(*bytes, lengths[element]);
   }
   if (!bytes) return invalid("shape " + shape_text(shape) + " is negative or too large");
-  POCKET_RETURN_IF_ERROR(ready_channel());
-  POCKET_ASSIGN_OR_RETURN(const Block block, room_for_input(index, *bytes));
+  POCKET_ASSIGN_OR_RETURN(const Block block, place_input(index, *bytes));
   auto* offsets = reinterpret_cast<uint64_t*>(channel_->request_data(block));
   auto* text = reinterpret_cast<char*>(offsets + *count + 1);
   uint64_t offset = 0;

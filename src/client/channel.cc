@@ -108,9 +108,16 @@ Result<void> Channel::grow(uint64_t request_bytes, uint64_t response_bytes) {
   wanted.request_bytes = request_bytes;
   wanted.response_bytes = response_bytes;
   if (session_->connection() != connection_) {
+    runner_gone_.store(true);
     return Error{POCKET_UNAVAILABLE, "the service was restarted: open the model again"};
   }
-  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), kGrowthNs));
+  auto answer = session_->request(std::move(wanted), kGrowthNs);
+  if (!answer.ok()) {
+    // The service does not know this channel any more, or is gone: it is opened anew.
+    if (answer.error().code == POCKET_UNAVAILABLE) runner_gone_.store(true);
+    return std::move(answer).error();
+  }
+  Reply reply = std::move(answer).value();
   const auto* grown = reply.message.body.AsGrown();
   if (grown != nullptr && reply.lost_fds) {
     return Error{POCKET_RESOURCE_EXHAUSTED,

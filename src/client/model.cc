@@ -1,11 +1,21 @@
 #include "client/model.h"
 
 #include <algorithm>
+#include <ctime>
+#include <utility>
 
 #include "base/clock.h"
+#include "client/retry.h"
 
 namespace pocket::client {
 namespace {
+
+// Openings of a model that fail one after the other before the caller is told: a model that crashes
+// its runner while it is loaded does not get better.
+constexpr uint32_t kMostOpens = 3;
+// How long a model that is not to be had now is waited for: longer than one is held back that
+// crashed its runners (30 s).
+constexpr uint64_t kBusyNs = 40 * kNanosecondsPerSecond;
 
 namespace control = wire::control;
 
@@ -24,16 +34,28 @@ std::vector<control::TensorInfoT> unpack(
 Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, ModelOptions options) {
   std::unique_ptr<Model> model(new Model(std::move(session), std::move(options)));
   MutexLock lock(model->mutex_);
-  POCKET_RETURN_IF_ERROR(model->open_channel());
-  return model;
+  Retry retry;
+  retry.begin(std::min(deadline_after(model->options_.timeout_ns), deadline_after(kBusyNs)));
+  while (true) {
+    auto opened = model->open_channel(model->options_.timeout_ns);
+    if (opened.ok()) return model;
+    // Its runner died, or is held back for a moment.
+    const auto pause = model->session_->retries() && retry.made() < kMostOpens
+                           ? retry.pause_ns(opened.error(), model->session_->nobody_answers())
+                           : std::nullopt;
+    if (!pause) return std::move(opened).error();
+    if (opened.error().code != POCKET_BUSY) retry.count();
+    const timespec moment{0, static_cast<long>(*pause)};
+    ::nanosleep(&moment, nullptr);
+  }
 }
 
-Result<void> Model::open_channel() {
+Result<void> Model::open_channel(uint64_t timeout_ns) {
   control::OpenModelT wanted;
   wanted.name = options_.name;
   wanted.version = options_.version;
   wanted.engine = options_.engine;
-  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), options_.timeout_ns));
+  POCKET_ASSIGN_OR_RETURN(Reply reply, session_->request(std::move(wanted), timeout_ns));
   auto* opened = reply.message.body.AsOpened();
   if (opened == nullptr || (reply.fds.size() != 4 && !reply.lost_fds)) {
     return Error{POCKET_DATA_LOSS, "the service gave another answer than an open model"};
@@ -70,6 +92,7 @@ Result<void> Model::use_channel(control::OpenedT& answer, Reply& reply) {
     return std::move(channel).error().with_context("opening model '" + options_.name + "'");
   }
   channel_ = std::move(channel).value();
+  close_told_ = false;
   if (notify_) channel_->notify_fd();
   if (!first) return ok_result();  // the description stays: other threads read it
   name_ = opened->name;
@@ -92,7 +115,7 @@ Model::~Model() {
   }
   control::CloseChannelT close;
   close.channel = channel_->id();
-  (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+  (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond, /*reconnect=*/false);
 }
 
 std::shared_ptr<Channel> Model::current_channel() {
@@ -100,16 +123,15 @@ std::shared_ptr<Channel> Model::current_channel() {
   return channel_;
 }
 
-Result<std::shared_ptr<Channel>> Model::channel() {
+Result<std::shared_ptr<Channel>> Model::channel(uint64_t timeout_ns) {
   POCKET_RETURN_IF_ERROR(session_->check_process());
   MutexLock lock(mutex_);
   if (channel_->broken()) {
     if (channel_->connection() == session_->connection()) {
-      control::CloseChannelT close;
-      close.channel = channel_->id();
-      (void)session_->request(std::move(close), 5 * kNanosecondsPerSecond);
+      // Once: opening may take several attempts.
+      if (!std::exchange(close_told_, true)) session_->close_channel(channel_->id());
     }
-    POCKET_RETURN_IF_ERROR(open_channel());
+    POCKET_RETURN_IF_ERROR(open_channel(std::min(timeout_ns, options_.timeout_ns)));
   }
   return channel_;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "client/channel.h"
 #include "client/session.h"
@@ -28,7 +29,8 @@ class Model {
   ~Model();
 
   /// The channel, opened anew when the runner or the service went away.
-  Result<std::shared_ptr<Channel>> channel();
+  /// Waits for that up to `timeout_ns`, and not longer than the options say.
+  Result<std::shared_ptr<Channel>> channel(uint64_t timeout_ns = kForever);
   /// The channel as it is, working or not.
   std::shared_ptr<Channel> current_channel();
 
@@ -47,7 +49,7 @@ class Model {
  private:
   Model(std::shared_ptr<Session> session, ModelOptions options)
       : session_(std::move(session)), options_(std::move(options)) {}
-  Result<void> open_channel() POCKET_REQUIRES(mutex_);
+  Result<void> open_channel(uint64_t timeout_ns) POCKET_REQUIRES(mutex_);
   Result<void> use_channel(wire::control::OpenedT& answer, Reply& reply) POCKET_REQUIRES(mutex_);
 
   const std::shared_ptr<Session> session_;
@@ -58,6 +60,7 @@ class Model {
   Mutex mutex_;
   std::shared_ptr<Channel> channel_ POCKET_GUARDED_BY(mutex_);
   bool notify_ POCKET_GUARDED_BY(mutex_) = false;
+  bool close_told_ POCKET_GUARDED_BY(mutex_) = false;  // that channel_, which broke, is not used
 };
 
 }  // namespace pocket::client

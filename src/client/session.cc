@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "client/retry.h"
 
 namespace pocket::client {
 namespace {
@@ -29,6 +30,12 @@ Error lost_connection() {
   return Error{POCKET_UNAVAILABLE,
                "the service closed the connection: try again, or see whether it still runs with "
                "`pocket service status`"};
+}
+
+void sleep_ns(uint64_t ns) {
+  const timespec pause{static_cast<time_t>(ns / kNanosecondsPerSecond),
+                       static_cast<long>(ns % kNanosecondsPerSecond)};
+  ::nanosleep(&pause, nullptr);
 }
 
 std::string environment(const char* name) {
@@ -83,12 +90,26 @@ Session::Session(SessionOptions options)
 Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
   std::shared_ptr<Session> session(new Session(std::move(options)));
   MutexLock lock(session->mutex_);
-  POCKET_RETURN_IF_ERROR(session->connect_now());
-  return session;
+  const uint64_t deadline = deadline_after(session->options_.timeout_ns);
+  Retry retry;
+  retry.begin(deadline);
+  while (true) {
+    auto connected = session->connect_now(session->options_.timeout_ns);
+    if (connected.ok()) return session;
+    // A service that is not there is not waited for; one that took the connection and died is.
+    const bool died = connected.error().code == POCKET_UNAVAILABLE && !session->nobody_;
+    const auto pause = died && session->options_.retry && session->options_.reconnect
+                           ? retry.pause_ns(connected.error(), false)
+                           : std::nullopt;
+    if (!pause) return std::move(connected).error();
+    sleep_ns(*pause);
+  }
 }
 
-Result<void> Session::connect_now() {
-  auto socket = ipc::connect_control(options_.socket_path, options_.timeout_ns);
+Result<void> Session::connect_now(uint64_t timeout_ns) {
+  auto socket = ipc::connect_control(options_.socket_path, timeout_ns);
+  nobody_.store(!socket.ok() && (socket.error().code == POCKET_UNAVAILABLE ||
+                                 socket.error().code == POCKET_NOT_FOUND));
   if (!socket.ok()) {
     Error error = explain(std::move(socket).error(), options_.socket_path);
     // A service that is being started again has no socket for a moment.
@@ -97,7 +118,7 @@ Result<void> Session::connect_now() {
   }
   // Nobody may be held up in sending while another thread has answers to read.
   if (::fcntl(socket->get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
-  POCKET_RETURN_IF_ERROR(greet(socket->get(), deadline_after(options_.timeout_ns)));
+  POCKET_RETURN_IF_ERROR(greet(socket->get(), deadline_after(timeout_ns)));
   socket_ = std::move(*socket);
   connection_.fetch_add(1);
   return ok_result();
@@ -164,24 +185,51 @@ Result<void> Session::check_process() const {
                "this session belongs to the process that forked: connect anew in the child"};
 }
 
+/// For requests of a session that has been connected: a service that is being started again is
+/// waited for, but not for long: one that has a supervisor takes connections meanwhile.
+Result<void> Session::connect_again(uint64_t deadline_ns) {
+  Retry retry;
+  retry.begin(std::min(deadline_ns, deadline_after(Retry::kNobodyNs)));
+  while (true) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t left =
+        deadline_ns == kForever ? kForever : deadline_ns - std::min(deadline_ns, now);
+    auto connected = connect_now(std::min(options_.timeout_ns, left));
+    if (connected.ok()) return ok_result();
+    const auto pause =
+        options_.retry ? retry.pause_ns(connected.error(), nobody_.load()) : std::nullopt;
+    if (!pause) return connected;
+    {
+      const MutexUnlock unlocked(mutex_);
+      sleep_ns(*pause);
+    }
+    if (socket_.valid()) return ok_result();  // another thread was quicker
+  }
+}
+
 Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
-                                uint64_t timeout_ns) {
+                                uint64_t timeout_ns, bool reconnect) {
   POCKET_RETURN_IF_ERROR(check_process());
   const uint64_t deadline = deadline_after(timeout_ns);
   MutexLock lock(mutex_);
   // A service that went away has perhaps come back: the request was not carried out, or its effect
-  // went away with the service, so it is made once more.
-  for (int attempt = 0;; ++attempt) {
-    if (!socket_.valid()) {
-      if (!options_.reconnect) return lost_connection();
-      POCKET_RETURN_IF_ERROR(connect_now());
+  // went away with the service, so it is made once more; and a few times more where retries are
+  // wanted, because that one may die as well.
+  const int most_attempts = !reconnect ? 1 : options_.retry ? 6 : 2;
+  for (int attempt = 1;; ++attempt) {
+    // Others may connect while this thread waits in connect_again().
+    while (!socket_.valid()) {
+      if (!reconnect) return lost_connection();
+      POCKET_RETURN_IF_ERROR(connect_again(deadline));
     }
+    take_in_unasked();
+    if (!socket_.valid()) continue;
     const auto sent = ipc::send_packet(socket_.get(), packet);
     if (!sent.ok() && sent.error().code == POCKET_BUSY) {
       return Error{POCKET_BUSY, "the service has not read this session's last requests yet"};
     }
     // Other failures show when the answer is read, behind what the service said before.
-    Waiting mine{id, std::nullopt};
+    Waiting mine{id, &packet, std::nullopt};
     waiting_.push_back(&mine);
     await(mine, deadline);
     std::erase(waiting_, &mine);
@@ -189,7 +237,7 @@ Result<Reply> Session::exchange(uint64_t id, const std::vector<uint8_t>& packet,
       return Error{POCKET_DEADLINE_EXCEEDED,
                    "the service did not answer in time: allow more, or try again later"};
     }
-    if (!mine.lost || !options_.reconnect || attempt > 0) return std::move(*mine.reply);
+    if (!mine.lost || attempt >= most_attempts) return std::move(*mine.reply);
   }
 }
 
@@ -227,8 +275,28 @@ void Session::take_in(Result<ipc::Packet> received) {
     fail_all(message.error(), false);
   } else if (const auto* failed = message->body.AsFailed(); failed != nullptr && message->id == 0) {
     fail_all(as_error(*failed), false);  // of the connection, not of one request
+  } else if (message->body.AsServiceRestarted() != nullptr) {
+    ask_again();
   } else {
     deliver(std::move(*message), std::move(*received));
+  }
+}
+
+/// Another pocketd has taken over: what the one before it did not answer nobody will. A request
+/// that this one has already is carried out twice, which changes nothing.
+void Session::ask_again() {
+  for (const Waiting* waiting : waiting_) {
+    if (!waiting->reply) (void)ipc::send_packet(socket_.get(), *waiting->packet);
+  }
+}
+
+/// What came while nobody waited for anything, so that it is not taken for something about the next
+/// request.
+void Session::take_in_unasked() {
+  while (!reading_ && waiting_.empty() && socket_.valid()) {
+    auto received = ipc::receive_packet_until(socket_.get(), 0);
+    if (!received.ok() && received.error().code == POCKET_DEADLINE_EXCEEDED) return;
+    take_in(std::move(received));
   }
 }
 

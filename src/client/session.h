@@ -21,6 +21,7 @@ struct SessionOptions {
   std::string client_name;  // empty: the program's name
   uint64_t timeout_ns = 0;  // for connecting; 0: 10 s
   bool reconnect = true;
+  bool retry = true;       // try again what may succeed a moment later (client/retry.h)
   std::string cpu_policy;  // empty: POCKET_CPU_POLICY, else the service's default
   std::string mem_policy;  // empty: POCKET_MEM_POLICY, else the service's default
 };
@@ -43,11 +44,12 @@ class Session {
   static Result<std::shared_ptr<Session>> connect(SessionOptions options);
 
   /// Asks and waits for the answer. A Failed answer is returned as its error. A connection that is
-  /// gone is made anew first (once), unless the options say never.
+  /// gone is made anew first, unless `reconnect` is false or the options say never.
   template <typename Table>
-  Result<Reply> request(Table body, uint64_t timeout_ns) {
+  Result<Reply> request(Table body, uint64_t timeout_ns, bool reconnect = true) {
     const uint64_t id = next_id_.fetch_add(1);
-    return exchange(id, wire::encode_message(id, std::move(body)), timeout_ns);
+    return exchange(id, wire::encode_message(id, std::move(body)), timeout_ns,
+                    reconnect && options_.reconnect);
   }
   /// Gives a channel back without waiting for the answer.
   void close_channel(uint32_t channel);
@@ -61,6 +63,9 @@ class Session {
   int event_fd();
   void signal_event();
   void clear_event();
+  bool retries() const { return options_.retry; }
+  /// The last attempt to connect found nobody listening.
+  bool nobody_answers() const { return nobody_.load(); }
   const std::string& socket_path() const { return options_.socket_path; }
   const std::string& service_version() const { return service_version_; }
 
@@ -69,25 +74,31 @@ class Session {
   /// A request that has no answer yet; lives on the stack of the thread that asked.
   struct Waiting {
     uint64_t id;
+    const std::vector<uint8_t>* packet;
     std::optional<Result<Reply>> reply;
     bool lost = false;  // the connection went away before the answer
   };
 
-  Result<void> connect_now() POCKET_REQUIRES(mutex_);
+  Result<void> connect_now(uint64_t timeout_ns) POCKET_REQUIRES(mutex_);
+  Result<void> connect_again(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   Result<void> greet(int socket, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
-  Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns);
+  Result<Reply> exchange(uint64_t id, const std::vector<uint8_t>& packet, uint64_t timeout_ns,
+                         bool reconnect);
   void await(Waiting& mine, uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   /// Others may ask meanwhile.
   Result<ipc::Packet> receive(uint64_t deadline_ns) POCKET_REQUIRES(mutex_);
   void take_in(Result<ipc::Packet> received) POCKET_REQUIRES(mutex_);
   void deliver(wire::control::MessageT message, ipc::Packet packet) POCKET_REQUIRES(mutex_);
   void fail_all(const Error& error, bool lost) POCKET_REQUIRES(mutex_);
+  void ask_again() POCKET_REQUIRES(mutex_);
+  void take_in_unasked() POCKET_REQUIRES(mutex_);
   void send_close(uint32_t channel) POCKET_REQUIRES(mutex_);
 
   SessionOptions options_;
   const uint64_t process_;  // fork generation of the process that connected
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> connection_{0};
+  std::atomic<bool> nobody_{false};
   Mutex mutex_;
   Condition changed_;                               // an answer came, or nobody reads any more
   UniqueFd socket_ POCKET_GUARDED_BY(mutex_);       // kept while a thread reads

@@ -17,6 +17,25 @@ Result<std::shared_ptr<Board>> Board::create() {
   return board;
 }
 
+Result<std::shared_ptr<Board>> Board::adopt(UniqueFd memory) {
+  POCKET_RETURN_IF_ERROR(ipc::verify_region(memory.get(), wire::kBoardBytes));
+  std::shared_ptr<Board> board(new Board());
+  board->memory_ = std::move(memory);
+  POCKET_ASSIGN_OR_RETURN(board->mapping_, Mapping::map(board->memory_.get(), wire::kBoardBytes,
+                                                        MapAccess::kReadWrite));
+  if (board->header().magic != wire::kBoardMagic ||
+      board->header().version != wire::kBoardVersion) {
+    return Error{POCKET_VERSION_MISMATCH, "the runner's board is of another version"};
+  }
+  return board;
+}
+
+void Board::take_given(uint32_t slot) {
+  if (slot >= wire::kBoardSlots) return;
+  for (; next_ <= slot; ++next_) resting_.push_back(next_);
+  std::erase(resting_, slot);
+}
+
 Result<UniqueFd> Board::duplicate() const { return daemon::duplicate(memory_); }
 
 uint32_t Board::take_slot() {

@@ -17,9 +17,12 @@ namespace pocket::daemon {
 class Board {
  public:
   static Result<std::shared_ptr<Board>> create();
+  /// That of a runner that an earlier pocketd started. Which slots are in use, take_given says.
+  static Result<std::shared_ptr<Board>> adopt(UniqueFd memory);
 
   /// To be handed to the runner.
   Result<UniqueFd> duplicate() const;
+  int memory() const { return memory_.get(); }
 
   wire::BoardHeader& header() const {
     return *reinterpret_cast<wire::BoardHeader*>(mapping_.data());
@@ -30,6 +33,8 @@ class Board {
 
   /// A slot that no call uses; kNoBoardSlot when all are taken. Loop's thread.
   uint32_t take_slot();
+  /// This very slot, which a client of an adopted runner has.
+  void take_given(uint32_t slot);
   /// It is given out again once the calls that still run in it have ended. Loop's thread.
   void give_slot(uint32_t number) { resting_.push_back(number); }
 

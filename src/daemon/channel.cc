@@ -81,6 +81,7 @@ Result<ChannelParts> create_channel(uint64_t request_bytes, uint64_t response_by
 }
 
 void mark_broken(const Mapping& response_header) {
+  if (!response_header.valid()) return;
   auto* header = reinterpret_cast<wire::ResponseHeader*>(response_header.data());
   header->state.store(wire::kChannelBroken, std::memory_order_seq_cst);
   header->completed_word.fetch_add(1, std::memory_order_seq_cst);

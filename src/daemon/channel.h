@@ -34,7 +34,8 @@ struct ChannelParts {
 /// The first pair of regions with their header pages filled in, and the wake-ups.
 Result<ChannelParts> create_channel(uint64_t request_bytes, uint64_t response_bytes);
 
-/// Tells the client, through the response header, that nothing will be answered any more.
+/// Tells the client, through the response header, that nothing will be answered any more. Does
+/// nothing where there is none: the runner tells the client of a channel that was adopted.
 void mark_broken(const Mapping& response_header);
 
 /// Another descriptor of the same open file.

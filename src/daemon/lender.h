@@ -57,8 +57,9 @@ struct ClientSpec {
 class Lender {
  public:
   /// Opens the ledger, where loans of an earlier service are given back; says what was repaired.
+  /// `bell`: that of an earlier pocketd whose runners are adopted; none: a new one is made.
   static Result<std::unique_ptr<Lender>> start(const std::string& ledger, const cgroup::Host& host,
-                                               uint64_t linger_ns,
+                                               uint64_t linger_ns, UniqueFd bell,
                                                std::vector<std::string>& repaired);
   ~Lender();
 
@@ -72,6 +73,7 @@ class Lender {
 
   /// The eventfd that runners ring.
   Result<UniqueFd> duplicate_bell() const;
+  int bell() const { return bell_.get(); }
 
  private:
   class Accounts;

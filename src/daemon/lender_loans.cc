@@ -52,7 +52,10 @@ void Lender::Work::settle(Runner& runner) {
     for (Pool* pool : runner.changed) pool->changed = false;
     runner.changed.clear();
     tell_threads(runner);
-    for (Client* client : runner.handled) (void)set_wants(*client);
+    for (Client* client : runner.handled) {
+      (void)set_wants(*client);
+      tell_lent(*client);
+    }
     if (book_->owed() > 0) retry_ns_ = std::min(retry_ns_, monotonic_ns());
   }
   runner.handled.clear();
@@ -85,6 +88,7 @@ void Lender::Work::lend_wanted(Runner& runner, Resource resource) {
       continue;
     pool->tried = true;
     auto base = book_->base(pool->lender);
+    if (base.ok()) pool->period_us = base->period_us;
     const lease::Wanted wanted = base.ok() ? lease::wanted(pool->policy, resource, *base)
                                            : lease::Wanted{0, "the client's group is gone"};
     if (wanted.amount == 0) {
@@ -135,14 +139,30 @@ void Lender::Work::tell_threads(Runner& runner) {
   if (!base.ok()) return;
   uint32_t threads = 0;
   if (base->amount != lease::kUnlimited && base->period_us > 0) {
-    int64_t quota = base->amount;
+    int64_t borrowed = 0;
     for (const auto& [name, pool] : runner.pools) {
-      if (pool.resource == Resource::kCpu) quota += pool.loan.granted_to_borrower();
+      if (pool.resource == Resource::kCpu) borrowed += pool.loan.granted_to_borrower();
     }
+    runner.spec.board->header().borrowed_cpu.store(
+        static_cast<uint32_t>(borrowed * 1000 / base->period_us), std::memory_order_relaxed);
+    const int64_t quota = base->amount + borrowed;
     const int64_t whole = (quota + base->period_us - 1) / base->period_us;
     threads = static_cast<uint32_t>(std::clamp<int64_t>(whole, 1, runner.spec.most_threads));
   }
   runner.spec.board->set_threads(threads);
+}
+
+void Lender::Work::tell_lent(const Client& client) const {
+  if (client.spec.slot == wire::kNoBoardSlot) return;
+  const auto granted = [](const Side& side) {
+    return side.pool == nullptr || !side.holds ? 0 : side.pool->loan.granted();
+  };
+  const int64_t period_us = client.cpu.pool == nullptr ? 0 : client.cpu.pool->period_us;
+  slot(client).lent_cpu.store(
+      period_us > 0 ? static_cast<uint32_t>(granted(client.cpu) * 1000 / period_us) : 0,
+      std::memory_order_relaxed);
+  slot(client).lent_memory_pages.store(static_cast<uint32_t>(granted(client.memory) / 4096),
+                                       std::memory_order_relaxed);
 }
 
 void Lender::Work::answer_asking(Runner& runner) {

@@ -57,6 +57,7 @@ class Lender::Work {
     lease::Loan loan;
     uint64_t since_ns = 0;
     uint64_t loans = 0;
+    int64_t period_us = 0;  // of the lender, when it lent
     uint64_t refused = 0;
     std::string note;
   };
@@ -139,6 +140,7 @@ class Lender::Work {
   void lend_wanted(Runner& runner, lease::Resource resource);
   void count_borrowed(Runner& runner, Pool& pool);
   void tell_threads(Runner& runner);
+  void tell_lent(const Client& client) const;  // for its receipts
   void answer_asking(Runner& runner);
 
   const cgroup::Host& host_;

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -16,7 +15,6 @@
 #include "base/ledger_place.h"
 #include "cgroup/effective.h"
 #include "cgroup/mounts.h"
-#include "daemon/processors.h"
 
 namespace pocket::daemon {
 namespace {
@@ -24,7 +22,6 @@ namespace {
 namespace control = wire::control;
 using cgroup::Controller;
 
-constexpr int64_t kPeriodUs = 100'000;
 // How often, and how many times, groups of a killed service are tried to be removed.
 constexpr uint64_t kStaleRetryNs = kNanosecondsPerSecond / 2;
 constexpr uint32_t kStaleRounds = 60;
@@ -50,17 +47,10 @@ bool lies_in(const std::string& inner, const std::string& outer) {
   return inner == outer || inner.starts_with(outer + "/");
 }
 
-/// Tries twice: another service that has just ended may have taken the empty group above along.
-Result<cgroup::OwnedGroup> create(const cgroup::Host& host, const std::string& name,
-                                  const std::vector<Controller>& controllers) {
-  auto created = host.create(name, controllers);
-  return created.ok() ? std::move(created) : host.create(name, controllers);
-}
-
 }  // namespace
 
-Lending::Lending(EventLoop& loop, const Config& config)
-    : loop_(loop), config_(config), host_(cgroup::Host::detect()) {
+Lending::Lending(EventLoop& loop, const Config& config, Survival& survival)
+    : loop_(loop), config_(config), survival_(survival), host_(cgroup::Host::detect()) {
   const bool lends = config_.cpus > 0 || config_.memory > 0;
   // A service that was killed may have lent: its loans come home whatever this one is told to do.
   std::error_code error;
@@ -75,15 +65,20 @@ Lending::Lending(EventLoop& loop, const Config& config)
   }
   if (host_.layout() == cgroup::Layout::kNone) return;
   remove_stale_groups();
+  UniqueFd bell = survival_.keeper.take_left("bell");
+  const bool new_bell = !bell.valid();
   std::vector<std::string> repaired;
   auto folder = make_ledger_folder(config_.ledger);
-  auto lender = folder.ok()
-                    ? Lender::start(config_.ledger, host_,
-                                    static_cast<uint64_t>(config_.linger_seconds * 1e9), repaired)
-                    : Result<std::unique_ptr<Lender>>(folder.error());
+  auto lender = folder.ok() ? Lender::start(config_.ledger, host_,
+                                            static_cast<uint64_t>(config_.linger_seconds * 1e9),
+                                            std::move(bell), repaired)
+                            : Result<std::unique_ptr<Lender>>(folder.error());
   for (const auto& line : repaired) spdlog::warn("ledger: {}", line);
   if (lender.ok()) {
     if (lends) lender_ = std::move(*lender);
+    if (lender_ != nullptr && new_bell) {
+      survival_.keeper.keep("bell", lender_->bell());
+    }
   } else {
     note(fmt::format("nothing is lent: {}", lender.error().message));
   }
@@ -100,7 +95,8 @@ Lending::~Lending() {
   borrowers_.clear();
   if (host_.layout() == cgroup::Layout::kNone) return;
   // The runners' groups share these, so none of them takes them along.
-  (void)host_.remove_stale(parent());
+  // And those of runners that died while there was no pocketd.
+  (void)remove_groups_of(static_cast<pid_t>(survival_.state.owner()));
   (void)host_.remove_stale(config_.cgroup);  // stays where another service uses it
 }
 
@@ -109,8 +105,11 @@ void Lending::note(const std::string& text) {
   notes_.push_back(text);
 }
 
-/// This service's own, so that two services on one machine do not meet.
-std::string Lending::parent() const { return fmt::format("{}/{}", config_.cgroup, ::getpid()); }
+/// This service's own, so that two services on one machine do not meet. The same for a pocketd that
+/// takes over the runners of another one.
+std::string Lending::parent() const {
+  return fmt::format("{}/{}", config_.cgroup, survival_.state.owner());
+}
 
 /// Groups of services that were killed. Their runners are about to end, which takes as long as the
 /// calls that run in them: what is not empty yet is tried again.
@@ -125,7 +124,8 @@ void Lending::remove_stale_groups() {
       pid_t pid = 0;
       const auto parsed = std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
       if (!service.is_directory(error) || parsed.ptr != pid_text.data() + pid_text.size()) continue;
-      if (!is_service(pid_text, pid)) dead.insert(pid);
+      const bool own = static_cast<uint64_t>(pid) == survival_.state.owner();
+      if (!own && !is_service(pid_text, pid)) dead.insert(pid);
     }
   }
   stale_timer_ = 0;
@@ -168,74 +168,15 @@ Result<ClientPolicies> Lending::policies(const std::string& cpu, const std::stri
   return policies;
 }
 
-Result<void> Lending::limit(Borrower& borrower, pid_t pid) {
-  std::vector<Controller> controllers;
-  if (config_.cpus > 0 && host_.why_not(Controller::kCpu).empty()) {
-    controllers.push_back(Controller::kCpu);
-  }
-  if (config_.memory > 0 && host_.why_not(Controller::kMemory).empty()) {
-    controllers.push_back(Controller::kMemory);
-  }
-  if (controllers.empty()) return ok_result();
-  POCKET_ASSIGN_OR_RETURN(
-      cgroup::OwnedGroup group,
-      create(host_, fmt::format("{}/runner-{}", parent(), borrower.id), controllers));
-  if (group.has(Controller::kCpu)) {
-    const auto quota = static_cast<int64_t>(std::llround(config_.cpus * kPeriodUs));
-    POCKET_RETURN_IF_ERROR(
-        group.cpu().set_cpu_limit({std::max(quota, cgroup::kSmallestQuotaUs), kPeriodUs}));
-    borrower.cpu_group = group.cpu().path();
-  }
-  if (group.has(Controller::kMemory)) {
-    POCKET_RETURN_IF_ERROR(group.memory().set_memory_limit(static_cast<int64_t>(config_.memory)));
-    borrower.memory_group = group.memory().path();
-  }
-  POCKET_RETURN_IF_ERROR(group.add(pid));
-  borrower.group = std::make_unique<cgroup::OwnedGroup>(std::move(group));
-  return ok_result();
-}
-
-void Lending::runner_started(RunnerProcess& runner) {
-  if (config_.cpus <= 0 && config_.memory == 0) return;
-  Borrower& borrower = borrowers_[&runner];
-  borrower.id = next_id_++;
-  if (auto limited = limit(borrower, runner.pid()); !limited.ok()) {
-    borrower.cpu_group.clear();
-    borrower.memory_group.clear();
-    note(fmt::format("runner {} has no budget and borrows nothing: {}", runner.pid(),
-                     limited.error().message));
-  }
-  auto board = Board::create();
-  auto memory = board.ok() ? (*board)->duplicate() : Result<UniqueFd>(board.error());
-  auto bell = lender_ == nullptr ? Result<UniqueFd>(UniqueFd()) : lender_->duplicate_bell();
-  if (lender_ == nullptr || !memory.ok() || !bell.ok() || borrower.group == nullptr) return;
-  borrower.board = std::move(*board);
-  BorrowerSpec spec;
-  spec.id = borrower.id;
-  spec.pid = runner.pid();
-  spec.board = borrower.board;
-  spec.cpu_group = borrower.cpu_group;
-  spec.memory_group = borrower.memory_group;
-  if (!spec.cpu_group.empty()) {
-    const auto service = std::filesystem::path(spec.cpu_group).parent_path();
-    spec.cpu_groups_above = {service, service.parent_path()};
-  }
-  spec.most_threads = usable_processors();
-  // Before the runner looks at it, so that it never starts with too many threads.
-  if (!spec.cpu_group.empty()) {
-    spec.board->set_threads(
-        std::min(spec.most_threads, static_cast<uint32_t>(std::ceil(config_.cpus - 1e-9))));
-  }
-  lender_->add_runner(std::move(spec));
-  std::vector<UniqueFd> fds;
-  fds.push_back(std::move(*memory));
-  fds.push_back(std::move(*bell));
-  runner.request(control::RunnerBoardT{}, std::move(fds), nullptr);
-}
-
 void Lending::runner_ended(const RunnerProcess& runner) {
   const auto found = borrowers_.find(&runner);
-  if (found == borrowers_.end()) return;
+  if (found == borrowers_.end()) {
+    // It died while there was no pocketd: nobody has taken its group over.
+    if (host_.layout() != cgroup::Layout::kNone) {
+      (void)host_.remove_stale(fmt::format("{}/runner-{}", parent(), runner.number()));
+    }
+    return;
+  }
   std::erase_if(clients_, [&](const auto& entry) { return entry.first.second == &runner; });
   const uint32_t id = found->second.id;
   auto group =
@@ -280,6 +221,18 @@ SideSpec Lending::side(Controller controller, const lease::Policy& policy,
 
 uint32_t Lending::attach(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
                          const ClientPolicies& policies, const RunnerProcess& runner) {
+  return add_client(session, peer, name, policies, runner, std::nullopt);
+}
+
+void Lending::attach_adopted(uint64_t session, const ipc::PeerIdentity& peer,
+                             const std::string& name, const ClientPolicies& policies,
+                             const RunnerProcess& runner, uint32_t slot) {
+  (void)add_client(session, peer, name, policies, runner, slot);
+}
+
+uint32_t Lending::add_client(uint64_t session, const ipc::PeerIdentity& peer,
+                             const std::string& name, const ClientPolicies& policies,
+                             const RunnerProcess& runner, std::optional<uint32_t> slot) {
   const auto borrower = borrowers_.find(&runner);
   if (borrower == borrowers_.end() || borrower->second.board == nullptr) return wire::kNoBoardSlot;
   const auto key = std::pair(session, &runner);
@@ -293,7 +246,12 @@ uint32_t Lending::attach(uint64_t session, const ipc::PeerIdentity& peer, const 
   const bool lends = !spec.cpu.group.empty() || !spec.memory.group.empty();
   Client client;
   client.channels = 1;
-  client.slot = lends ? borrower->second.board->take_slot() : wire::kNoBoardSlot;
+  if (slot) {
+    client.slot = *slot;
+    borrower->second.board->take_given(*slot);
+  } else {
+    client.slot = lends ? borrower->second.board->take_slot() : wire::kNoBoardSlot;
+  }
   clients_[key] = client;
   spec.session = session;
   spec.pid = peer.pid;

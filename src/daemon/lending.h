@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "daemon/event_loop.h"
 #include "daemon/lender.h"
 #include "daemon/runner_process.h"
+#include "daemon/survival.h"
 #include "ipc/peer.h"
 
 namespace pocket::daemon {
@@ -28,7 +30,7 @@ struct ClientPolicies {
 class Lending {
  public:
   /// Never fails: where nothing can be lent or limited, notes() say why and the rest works.
-  Lending(EventLoop& loop, const Config& config);
+  Lending(EventLoop& loop, const Config& config, Survival& survival);
   ~Lending();
 
   /// Whether clients' budgets matter here at all.
@@ -41,12 +43,17 @@ class Lending {
 
   /// A runner was started: gives it its group and its board.
   void runner_started(RunnerProcess& runner);
+  /// A runner was adopted: finds its group and its board again.
+  void runner_adopted(RunnerProcess& runner);
   /// It has ended: its loans go home, then its group goes.
   void runner_ended(const RunnerProcess& runner);
 
   /// A channel between a session and a runner is about to be made: the slot to tell the runner.
   uint32_t attach(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
                   const ClientPolicies& policies, const RunnerProcess& runner);
+  /// The same for a channel that was adopted, with the slot that its runner already has.
+  void attach_adopted(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
+                      const ClientPolicies& policies, const RunnerProcess& runner, uint32_t slot);
   /// That channel is gone.
   void detach(uint64_t session, const RunnerProcess* runner);
 
@@ -69,18 +76,23 @@ class Lending {
   void note(const std::string& text);
   void remove_stale_groups();
   bool remove_groups_of(pid_t pid);
-  Result<void> limit(Borrower& borrower, pid_t pid);
+  std::vector<cgroup::Controller> limited() const;
+  Result<void> limit(Borrower& borrower, pid_t pid, bool adopted);
+  void add_borrower(Borrower& borrower, pid_t pid);
+  uint32_t add_client(uint64_t session, const ipc::PeerIdentity& peer, const std::string& name,
+                      const ClientPolicies& policies, const RunnerProcess& runner,
+                      std::optional<uint32_t> slot);
   SideSpec side(cgroup::Controller controller, const lease::Policy& policy,
                 const ipc::PeerIdentity& peer, const std::string& borrower) const;
   std::string parent() const;
 
   EventLoop& loop_;
   const Config& config_;
+  Survival& survival_;
   const cgroup::Host host_;
   std::vector<std::string> notes_;
   std::map<const RunnerProcess*, Borrower> borrowers_;
   std::map<std::pair<uint64_t, const RunnerProcess*>, Client> clients_;
-  uint32_t next_id_ = 1;
   EventLoop::TimerId stale_timer_ = 0;
   uint32_t stale_rounds_ = 0;
   std::unique_ptr<Lender> lender_;  // none: nothing is lent; last, so that it ends first

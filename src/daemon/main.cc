@@ -140,7 +140,23 @@ UniqueFd take_standard_error() {
   return taken;
 }
 
-Result<void> serve(Config& config, const CommandLine& line, UniqueFd& told) {
+/// What an earlier pocketd left, or a fresh start.
+Result<Survival> survive(Keeper keeper) {
+  UniqueFd left = keeper.take_left("state");
+  if (left.valid()) {
+    auto adopted = State::adopt(std::move(left));
+    if (adopted.ok()) return Survival{std::move(keeper), std::move(*adopted)};
+    spdlog::warn("{}", adopted.error().message);
+    keeper.drop("state");
+  }
+  // Without it nothing that is left can be understood: runners end, clients connect anew.
+  keeper.drop_left();
+  POCKET_ASSIGN_OR_RETURN(State state, State::create());
+  keeper.keep("state", state.memory());
+  return Survival{std::move(keeper), std::move(state)};
+}
+
+Result<void> serve(Config& config, const CommandLine& line, Keeper keeper, UniqueFd& told) {
   const int ready_fd = line.ready_fd;
   const bool background = line.background;
   POCKET_RETURN_IF_ERROR(set_up_log(config, background));
@@ -150,7 +166,8 @@ Result<void> serve(Config& config, const CommandLine& line, UniqueFd& told) {
   }
   ::signal(SIGPIPE, SIG_IGN);
   POCKET_ASSIGN_OR_RETURN(auto loop, EventLoop::create());
-  Service service(*loop, config, [&line] { return make_config(line); });
+  POCKET_ASSIGN_OR_RETURN(Survival survival, survive(std::move(keeper)));
+  Service service(*loop, config, survival, [&line] { return make_config(line); });
   POCKET_ASSIGN_OR_RETURN(const UniqueFd signals, watch_signals(*loop, service));
   POCKET_RETURN_IF_ERROR(service.start([&config, ready_fd, background, &told] {
     told.reset();
@@ -172,6 +189,7 @@ int main(int argc, char** argv) {
   CLI::App app("pocketd: shares one ML runtime among the clients of a machine");
   app.set_version_flag("--version", std::string(POCKET_VERSION_TEXT));
   take_service_manager();
+  Keeper keeper = Keeper::take();
   CommandLine line;
   define_options(app, line);
   try {
@@ -182,7 +200,8 @@ int main(int argc, char** argv) {
   pocket::UniqueFd told;
   if (line.background) told = take_standard_error();
   auto config = make_config(line);
-  auto served = config.ok() ? serve(*config, line, told) : pocket::Result<void>(config.error());
+  auto served = config.ok() ? serve(*config, line, std::move(keeper), told)
+                            : pocket::Result<void>(config.error());
   if (served.ok()) return 0;
   ::dprintf(told.valid() ? told.get() : STDERR_FILENO, "pocketd: %s\n",
             served.error().message.c_str());

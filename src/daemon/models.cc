@@ -10,6 +10,7 @@
 #include "base/engine_names.h"
 #include "base/nearest.h"
 #include "daemon/engine_cache.h"
+#include "daemon/model_load.h"
 #include "daemon/visible.h"
 #include "model/digest.h"
 
@@ -19,6 +20,8 @@ namespace {
 namespace control = wire::control;
 
 constexpr uint64_t kRunnerGraceNs = 5 * kNanosecondsPerSecond;
+// Paths that a runner keeps for a later pocketd; with more, other models of its group get another.
+constexpr size_t kMostRemembered = 64;
 
 /// After the second crash in a row a model waits 0.5 s, then twice as long each time, up to 30 s.
 uint64_t crash_delay_ns(uint32_t crashes) {
@@ -38,28 +41,19 @@ std::vector<control::TensorInfoT> copy_infos(
   return infos;
 }
 
-/// What makes two copies different, beside contents and engine.
-std::string options_key(const model::Manifest& manifest, uint32_t threads, uint32_t concurrency) {
-  std::string key = fmt::format("precision={} threads={} concurrency={}", manifest.precision,
-                                threads, concurrency);
-  for (const auto& [name, value] : manifest.options) key += fmt::format(" {}={}", name, value);
-  return key;
-}
-
 }  // namespace
 
-Models::Models(EventLoop& loop, const Config& config, Lending& lending,
+Models::Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
                OnRunnerDeath on_runner_death)
     : loop_(loop),
       config_(config),
       lending_(lending),
+      survival_(survival),
       on_runner_death_(std::move(on_runner_death)),
       repository_(config.models) {}
 
 std::string Models::engine_of(const model::ModelSource& source, const std::string& wanted) const {
-  if (source.format == "null") return "null";
-  if (!wanted.empty()) return wanted;
-  return source.manifest.engine.value_or(config_.default_engine);
+  return chosen_engine(source, wanted, config_);
 }
 
 /// Before anything is kept under the name of an engine, which may be a client's invention.
@@ -86,6 +80,9 @@ void Models::open(const std::string& name, const std::string& version, const std
   background_.run(
       [this, source = std::move(*source), engine, opened = std::move(opened)]() mutable {
         auto digest = model::cached_digest(source.folder);
+        if (auto uses = model::resolve_uses(repository_, source); !uses.ok() && digest.ok()) {
+          digest = std::move(uses).error();
+        }
         loop_.post([this, source = std::move(source), engine, opened = std::move(opened),
                     digest = std::move(digest)]() mutable {
           if (!digest.ok()) {
@@ -101,19 +98,17 @@ void Models::open(const std::string& name, const std::string& version, const std
 
 LoadedModel& Models::entry_for(model::ModelSource source, const std::string& engine,
                                const std::string& digest) {
-  const uint32_t threads = source.manifest.threads.value_or(config_.threads);
-  const uint32_t concurrency = source.manifest.concurrency.value_or(config_.concurrency);
-  const std::string key =
-      digest + "\n" + engine + "\n" + options_key(source.manifest, threads, concurrency);
+  const std::string key = copy_key(source, engine, digest, config_);
   keys_[source.name + "\n" + source.version] = key;
   auto& entry = models_[key];
   if (entry == nullptr) {
     entry = std::make_unique<LoadedModel>();
     entry->key = key;
-    entry->id = next_id_++;
+    entry->id = survival_.state.next_model();
     entry->engine = engine;
     entry->digest = digest;
-    entry->group = engine + "\n" + source.manifest.group.value_or(key);
+    // Models of one group share a runner, whatever their engines.
+    entry->group = source.manifest.group ? "group\n" + *source.manifest.group : key;
   }
   if (entry->state != ModelState::kReady) entry->source = std::move(source);
   return *entry;
@@ -125,6 +120,13 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
   if (auto known = check_engine(chosen); !known.ok()) {
     opened(std::move(known).error().with_context(fmt::format("model '{}'", source.name)));
     return;
+  }
+  for (const auto& use : source.uses) {
+    if (auto known = check_engine(engine_of(*use.source, "")); !known.ok()) {
+      opened(std::move(known).error().with_context(
+          fmt::format("model '{}', which '{}' uses", use.name, source.name)));
+      return;
+    }
   }
   LoadedModel& model = entry_for(source, chosen, digest);
   model.last_used_ns = monotonic_ns();
@@ -156,8 +158,7 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
 }
 
 RunnerFiles Models::files_of(const LoadedModel& model) const {
-  RunnerFiles files;
-  files.shown = files_behind(model.source.folder);
+  RunnerFiles files = files_of_model(model.source, model.engine, config_);
   if (!config_.cache_dir.empty()) {
     files.writable = engine_cache(config_.cache_dir, model.group);
     const bool open_root = !config_.sandbox.wants(sandbox::Protection::kMounts);
@@ -168,17 +169,17 @@ RunnerFiles Models::files_of(const LoadedModel& model) const {
   // The others of its group will come into the same runner.
   for (const auto& source : repository_.list(nullptr)) {
     if (source.manifest.group != model.source.manifest.group) continue;
-    const auto more = files_behind(source.folder);
-    files.shown.insert(files.shown.end(), more.begin(), more.end());
+    add_files(files_of_model(source, engine_of(source, ""), config_), files);
   }
   return files;
 }
 
 Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
+  const RunnerFiles needed = files_of_model(model.source, model.engine, config_);
   for (const auto& runner : runners_) {
     // One that was started before this model's folder was there does not see it.
     if (runner.group == model.group && !runner.process->shutting_down() &&
-        runner.process->sees(model.source.folder)) {
+        runner.process->sees(needed)) {
       return runner.process.get();
     }
   }
@@ -189,7 +190,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                              runners_.size())};
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto process, RunnerProcess::spawn(loop_, config_, model.engine, files_of(model),
+      auto process, RunnerProcess::spawn(loop_, config_, model.engine, files_of(model), survival_,
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
@@ -209,25 +210,22 @@ void Models::start_load(LoadedModel& model) {
   model.state = ModelState::kLoading;
   model.error.clear();
   model.runner = *runner;
-  const model::Manifest& manifest = model.source.manifest;
-  control::RunnerLoadT load;
+  control::RunnerLoadT load =
+      make_load(model.source, model.engine, model.digest, config_,
+                config_.cache_dir.empty() ? "" : engine_cache(config_.cache_dir, model.group));
   load.model = model.id;
-  load.path = model.source.path;
-  load.threads = manifest.threads.value_or(config_.threads);
-  load.concurrency = manifest.concurrency.value_or(config_.concurrency);
-  load.warmup = manifest.warmup;
-  load.label = model.source.name;
-  const auto add_option = [&load](const std::string& key, const std::string& value) {
-    auto option = std::make_unique<control::OptionT>();
-    option->key = key;
-    option->value = value;
-    load.options.push_back(std::move(option));
-  };
-  add_option("precision", manifest.precision);
-  if (!config_.cache_dir.empty()) {
-    add_option("cache_dir", engine_cache(config_.cache_dir, model.group));
+  load.memo = std::make_unique<control::RunnerMemoT>();
+  load.memo->name = model.source.name;
+  load.memo->version = model.source.version;
+  load.memo->engine = model.engine;
+  load.memo->digest = model.digest;
+  load.memo->key = model.key;
+  load.memo->group = model.group;
+  const RunnerFiles& files = model.runner->files();
+  if (files.shown.size() <= kMostRemembered) {
+    load.memo->shown = files.shown;
+    load.memo->engines = files.engines;
   }
-  for (const auto& [key, value] : manifest.options) add_option(key, value);
   LoadedModel* target = &model;
   model.load_timer = loop_.after(seconds_to_ns(config_.load_timeout_seconds), [this, target] {
     target->load_timer = 0;
@@ -365,7 +363,7 @@ void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
     if (model->idle_timer != 0) loop_.cancel(model->idle_timer);
     model->idle_timer = 0;
     const uint64_t now = monotonic_ns();
-    constexpr uint64_t kStableNs = 60 * kNanosecondsPerSecond;
+    constexpr uint64_t kStableNs = 10 * kNanosecondsPerSecond;
     model->crashes = now - model->ready_ns > kStableNs ? 1 : model->crashes + 1;
     model->not_before_ns = now + crash_delay_ns(model->crashes);
     model->restarts += 1;

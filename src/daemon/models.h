@@ -59,7 +59,21 @@ class Models {
   using Opened = std::function<void(Result<OpenedModel>)>;
   using OnRunnerDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
 
-  Models(EventLoop& loop, const Config& config, Lending& lending, OnRunnerDeath on_runner_death);
+  /// A channel of a runner that was taken over.
+  struct AdoptedChannel {
+    RunnerProcess* runner = nullptr;
+    LoadedModel* model = nullptr;  // none: nobody knows which
+    wire::control::RunnerChannelT what;
+  };
+  using Adopted = std::function<void(std::vector<AdoptedChannel> channels)>;
+
+  Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
+         OnRunnerDeath on_runner_death);
+
+  /// Takes over what an earlier pocketd left running. A runner that does not say what it has within
+  /// some seconds, or comes from another version, is ended. `adopted` is called once, from the loop
+  /// or at once; a runner may end after that, before the channels are used. Before anything else.
+  void adopt(Adopted adopted);
 
   /// Finds and, where needed, loads; callers that ask for the same copy meanwhile share the load.
   void open(const std::string& name, const std::string& version, const std::string& engine,
@@ -103,18 +117,25 @@ class Models {
   void forget_runner(RunnerProcess& runner, const std::string& how);
   void release(LoadedModel& model);
   void start_idle_timer(LoadedModel& model);
+  struct Adoption;
+  void describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& runner,
+                uint32_t after_model, uint32_t after_channel);
+  bool take_in(Adoption& adoption, RunnerProcess& runner,
+               const wire::control::RunnerDescriptionT& description);
+  void restore(RunnerProcess& runner, const wire::control::RunnerLoadedModelT& loaded);
+  Runner* find_runner(const RunnerProcess* process);
   Result<void> check_engine(const std::string& engine) const;
   std::string engine_of(const model::ModelSource& source, const std::string& wanted) const;
 
   EventLoop& loop_;
   const Config& config_;
   Lending& lending_;
+  Survival& survival_;
   OnRunnerDeath on_runner_death_;
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
   std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it
   std::vector<Runner> runners_;
-  uint32_t next_id_ = 1;
   std::function<void()> on_empty_;
   Background background_;  // last: ends before what its work refers to
 };

@@ -43,10 +43,24 @@ std::vector<std::string> command_of(const Config& config, const std::string& eng
     command.emplace_back(option);
     command.push_back(value);
   };
+  for (const auto& other : files.engines) {
+    if (other != engine) add("--also", other);
+  }
   for (const auto& path : files.shown) add("--show", path);
   for (const auto& path : config.sandbox_show) add("--show", path);
   if (!files.writable.empty()) add("--show-writable", files.writable);
   return command;
+}
+
+/// From the kernel; -1 when it is not visible from here, or has ended.
+pid_t pid_of(const UniqueFd& pidfd) {
+  std::ifstream file(fmt::format("/proc/self/fdinfo/{}", pidfd.get()));
+  std::string word;
+  pid_t pid = -1;
+  while (file >> word) {
+    if (word == "Pid:" && file >> pid) break;
+  }
+  return pid;
 }
 
 std::string describe_exit(int status) {
@@ -73,14 +87,35 @@ std::string describe_end(int status, std::string words) {
   return words;
 }
 
+/// How the child of an earlier pocketd ended is not known, but what it said is.
+std::string describe_adopted(std::string words) {
+  return words.empty() ? "ended"
+                       : describe_end((sandbox::kSignalExit + SIGSYS) << 8, std::move(words));
+}
+
 }  // namespace
+
+RunnerProcess::RunnerProcess(EventLoop& loop, std::string engine, uint32_t number,
+                             Survival& survival, OnDeath on_death)
+    : loop_(loop),
+      engine_(std::move(engine)),
+      number_(number),
+      keeper_(survival.keeper),
+      on_death_(std::move(on_death)),
+      next_id_((survival.state.generation() << 32) + 1) {}
+
+std::string RunnerProcess::kept_name(uint32_t number, const char* what) {
+  return fmt::format("runner-{}-{}", number, what);
+}
 
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
                                                             const std::string& engine,
-                                                            RunnerFiles files, OnDeath on_death) {
+                                                            RunnerFiles files, Survival& survival,
+                                                            OnDeath on_death) {
   POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
   std::unique_ptr<RunnerProcess> runner(
-      new RunnerProcess(loop, engine, std::move(files), std::move(on_death)));
+      new RunnerProcess(loop, engine, survival.state.next_runner(), survival, std::move(on_death)));
+  runner->files_ = std::move(files);
   sandbox::StartRequest request;
   request.command = command_of(config, engine, runner->files_);
   request.passed = pair.second.get();
@@ -89,34 +124,61 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, con
   runner->pidfd_ = std::move(started.pidfd);
   // Our end never blocks; the runner's end, another open file, does.
   if (::fcntl(pair.first.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
-  RunnerProcess* self = runner.get();
-  POCKET_RETURN_IF_ERROR(
-      loop.watch(self->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->reap(); }));
-  runner->link_ = std::make_unique<PacketLink>(loop, std::move(pair.first));
-  POCKET_RETURN_IF_ERROR(runner->link_->start(
-      [self](control::MessageT message, std::vector<UniqueFd>) {
-        self->handle(std::move(message));
-      },
-      // A runner that closes its end is about to exit; one that does not must not linger.
-      [self](const Error&) { self->kill_after(kExitGraceNs); }));
+  survival.keeper.keep(kept_name(runner->number_, "pid"), runner->pidfd_.get());
+  survival.keeper.keep(kept_name(runner->number_, "control"), pair.first.get());
+  POCKET_RETURN_IF_ERROR(runner->start(std::move(pair.first)));
   spdlog::info("runner {} for engine '{}' started", runner->pid_, engine);
   return runner;
 }
 
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::adopt(EventLoop& loop, uint32_t number,
+                                                            Survival& survival, OnDeath on_death) {
+  UniqueFd control = survival.keeper.take_left(kept_name(number, "control"));
+  std::unique_ptr<RunnerProcess> runner(
+      new RunnerProcess(loop, "", number, survival, std::move(on_death)));
+  runner->pidfd_ = survival.keeper.take_left(kept_name(number, "pid"));
+  if (!control.valid() || !runner->pidfd_.valid()) {
+    return Error{POCKET_NOT_FOUND, fmt::format("runner number {} was not handed over", number)};
+  }
+  runner->pid_ = pid_of(runner->pidfd_);
+  runner->adopted_ = true;
+  POCKET_RETURN_IF_ERROR(runner->start(std::move(control)));
+  return runner;
+}
+
+Result<void> RunnerProcess::start(UniqueFd control) {
+  POCKET_RETURN_IF_ERROR(loop_.watch(pidfd_.get(), EPOLLIN, [this](uint32_t) { reap(); }));
+  link_ = std::make_unique<PacketLink>(loop_, std::move(control));
+  return link_->start(
+      [this](control::MessageT message, std::vector<UniqueFd>) { handle(std::move(message)); },
+      // A runner that closes its end is about to exit; one that does not must not linger.
+      [this](const Error&) { kill_after(kExitGraceNs); });
+}
+
 RunnerProcess::~RunnerProcess() {
   if (kill_timer_ != 0) loop_.cancel(kill_timer_);
-  if (pidfd_.valid()) loop_.forget(pidfd_.get());
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+  if (pidfd_.valid()) {
+    loop_.forget(pidfd_.get());
+    kill();
+    if (pid_ > 0 && !adopted_) ::waitpid(pid_, nullptr, 0);
   }
+  for (const char* what : {"control", "pid", "board"}) keeper_.drop(kept_name(number_, what));
 }
 
 void RunnerProcess::handle(control::MessageT message) {
   const auto* words = message.body.AsFailed();
   if (message.id == 0 && words != nullptr) last_words_ = words->message.substr(0, kMostWords);
   const auto found = replies_.find(message.id);
-  if (message.id == 0 || found == replies_.end()) return;  // RunnerReady needs no answer
+  if (message.id == 0) return;  // RunnerReady needs no answer
+  if (found == replies_.end()) {
+    // Loaded for an earlier pocketd, which had promised it to clients: they ask anew.
+    if (const auto* loaded = message.body.AsRunnerLoaded()) {
+      control::RunnerUnloadT unload;
+      unload.model = loaded->model;
+      request(std::move(unload), {}, nullptr);
+    }
+    return;
+  }
   const Reply reply = std::move(found->second);
   replies_.erase(found);
   if (const auto* failed = message.body.AsFailed()) {
@@ -145,15 +207,16 @@ void RunnerProcess::kill_after(uint64_t grace_ns) {
 }
 
 void RunnerProcess::kill() {
-  if (pid_ > 0) ::kill(pid_, SIGKILL);
+  if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
 void RunnerProcess::reap() {
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
-  const std::string how = describe_end(status, last_words_);
+  const std::string how =
+      adopted_ ? describe_adopted(last_words_) : describe_end(status, last_words_);
   loop_.forget(pidfd_.get());
   pidfd_.reset();
   spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
@@ -168,8 +231,13 @@ void RunnerProcess::reap() {
   on_death_(*this, how);  // may destroy this
 }
 
-bool RunnerProcess::sees(const std::string& path) const {
-  return std::ranges::find(files_.shown, path) != files_.shown.end();
+bool RunnerProcess::sees(const RunnerFiles& files) const {
+  const auto within = [](const std::vector<std::string>& wanted, const auto& known) {
+    return std::ranges::all_of(wanted, [&](const std::string& entry) {
+      return std::ranges::find(known, entry) != known.end();
+    });
+  };
+  return within(files.shown, files_.shown) && within(files.engines, files_.engines);
 }
 
 uint64_t RunnerProcess::memory_bytes() const {
@@ -179,7 +247,11 @@ uint64_t RunnerProcess::memory_bytes() const {
     uint64_t kilobytes = 0;
     if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
   }
-  return 0;
+  // Only who may trace a process is told its proportional memory; all are told its resident one.
+  std::ifstream status(fmt::format("/proc/{}/statm", pid_));
+  uint64_t size = 0;
+  uint64_t resident = 0;
+  return status >> size >> resident ? resident * static_cast<uint64_t>(::getpagesize()) : 0;
 }
 
 }  // namespace pocket::daemon

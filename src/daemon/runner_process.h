@@ -13,16 +13,19 @@
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
 #include "daemon/packet_link.h"
+#include "daemon/survival.h"
 
 namespace pocket::daemon {
 
-/// What a runner sees beside the engine's libraries. Plain data.
+/// What a runner sees and can run. Plain data.
 struct RunnerFiles {
-  std::vector<std::string> shown;
-  std::string writable;  // empty: nothing
+  std::vector<std::string> engines;  // their plugins and libraries are loaded at its start
+  std::vector<std::string> shown;    // files and folders
+  std::string writable;              // empty: nothing
 };
 
-/// Loop's thread only. Destroying it kills the process if it still runs.
+/// Loop's thread only. Destroying it kills the process if it still runs. What a later pocketd needs
+/// to take it over is kept (Keeper) from its start to its end.
 class RunnerProcess {
  public:
   using Reply = std::function<void(Result<wire::control::MessageT>)>;
@@ -32,7 +35,11 @@ class RunnerProcess {
   /// after every pending request has been answered with UNAVAILABLE.
   static Result<std::unique_ptr<RunnerProcess>> spawn(EventLoop& loop, const Config& config,
                                                       const std::string& engine, RunnerFiles files,
-                                                      OnDeath on_death);
+                                                      Survival& survival, OnDeath on_death);
+  /// Takes over one that an earlier pocketd started, whose descriptors were left for this one under
+  /// `number`. NOT_FOUND: some are missing.
+  static Result<std::unique_ptr<RunnerProcess>> adopt(EventLoop& loop, uint32_t number,
+                                                      Survival& survival, OnDeath on_death);
   ~RunnerProcess();
   RunnerProcess(const RunnerProcess&) = delete;
   RunnerProcess& operator=(const RunnerProcess&) = delete;
@@ -49,19 +56,27 @@ class RunnerProcess {
   void kill();
 
   pid_t pid() const { return pid_; }
+  /// Its number among all runners since the first pocketd.
+  uint32_t number() const { return number_; }
+  /// The name under which something of it is kept for a later pocketd.
+  static std::string kept_name(uint32_t number, const char* what);
   const std::string& engine() const { return engine_; }
+  /// An adopted one says it itself.
+  void set_engine(const std::string& engine) { engine_ = engine; }
   bool shutting_down() const { return shutting_down_; }
-  /// Whether it was started so that it sees the file or folder.
-  bool sees(const std::string& path) const;
-  /// Proportional memory of the process now, in bytes; 0 when it cannot be read.
+  /// Whether it was started so that it sees all of that, and has the engines.
+  bool sees(const RunnerFiles& files) const;
+  const RunnerFiles& files() const { return files_; }
+  /// An adopted one is told by its models.
+  void set_files(RunnerFiles files) { files_ = std::move(files); }
+  /// Memory of the process now, in bytes: proportional where the kernel tells it to pocketd, else
+  /// resident; 0 when neither can be read.
   uint64_t memory_bytes() const;
 
  private:
-  RunnerProcess(EventLoop& loop, std::string engine, RunnerFiles files, OnDeath on_death)
-      : loop_(loop),
-        engine_(std::move(engine)),
-        files_(std::move(files)),
-        on_death_(std::move(on_death)) {}
+  RunnerProcess(EventLoop& loop, std::string engine, uint32_t number, Survival& survival,
+                OnDeath on_death);
+  Result<void> start(UniqueFd control);
   void handle(wire::control::MessageT message);
   void reap();
   void kill_after(uint64_t grace_ns);
@@ -70,13 +85,16 @@ class RunnerProcess {
   std::string engine_;
   RunnerFiles files_;
   std::string last_words_;  // what it said of its end
+  const uint32_t number_;
+  Keeper& keeper_;
   OnDeath on_death_;
   pid_t pid_ = -1;
   UniqueFd pidfd_;
   std::unique_ptr<PacketLink> link_;
   std::unordered_map<uint64_t, Reply> replies_;
-  uint64_t next_id_ = 1;
+  uint64_t next_id_;  // unlike those of an earlier pocketd
   bool shutting_down_ = false;
+  bool adopted_ = false;  // somebody else's child: how it ended is not known
   EventLoop::TimerId kill_timer_ = 0;
 };
 

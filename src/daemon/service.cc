@@ -27,13 +27,14 @@ std::string printable(const std::string& name) {
 
 }  // namespace
 
-Service::Service(EventLoop& loop, Config& config, ReadConfig read_config)
+Service::Service(EventLoop& loop, Config& config, Survival& survival, ReadConfig read_config)
     : loop_(loop),
       config_(config),
+      survival_(survival),
       read_config_(std::move(read_config)),
       tenants_(config.access),
-      lending_(loop, config),
-      models_(loop, config, lending_,
+      lending_(loop, config, survival),
+      models_(loop, config, lending_, survival,
               [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
       started_ns_(monotonic_ns()) {}
 
@@ -58,7 +59,8 @@ Result<void> Service::start(std::function<void()> on_ready) {
     POCKET_ASSIGN_OR_RETURN(auto further, listen(socket.path, socket.mode, socket.group));
     listeners_.push_back(std::move(further));
   }
-  preload();
+  models_.adopt(
+      [this](std::vector<Models::AdoptedChannel> channels) { take_over(std::move(channels)); });
   return ok_result();
 }
 
@@ -67,7 +69,11 @@ void Service::preload() {
   if (preloads_left_ == 0) become_ready();
   for (const auto& name : config_.preload) {
     models_.open(name, "", "", [this, name](Result<OpenedModel> model) {
-      if (!model.ok()) {
+      if (!model.ok() && survival_.state.generation() > 1) {
+        // Clients and runners are there already: they go on.
+        spdlog::error("preloading: {}", model.error().message);
+        if (--preloads_left_ == 0) become_ready();
+      } else if (!model.ok()) {
         failure_ = fmt::format("preloading: {}", model.error().message);
         shut_down();
       } else if (--preloads_left_ == 0) {
@@ -89,6 +95,8 @@ void Service::shut_down() {
   spdlog::info("shutting down");
   for (auto& listener : listeners_) stop_listening(*listener);
   listeners_.clear();
+  // Nothing is left to the next pocketd.
+  for (const char* name : {"state", "bell"}) survival_.keeper.drop(name);
   const auto grace = static_cast<uint64_t>(config_.drain_seconds * 1e9);
   models_.shut_down(grace, [this] { loop_.post([this] { loop_.stop(); }); });
 }
@@ -130,6 +138,8 @@ void Service::end_session(uint64_t id, const Error& reason) {
   // The link is on the stack of its own callback: freed from the loop.
   auto session = std::make_shared<std::unique_ptr<Session>>(std::move(found->second));
   sessions_.erase(found);
+  survival_.state.forget(id);
+  survival_.keeper.drop(session_name(id));
   if ((*session)->greeting_timer != 0) loop_.cancel((*session)->greeting_timer);
   if (reason.code != POCKET_UNAVAILABLE) {
     spdlog::warn("client {} (pid {}) closed: {}", (*session)->name, (*session)->peer.pid,
@@ -173,22 +183,30 @@ void Service::greet(Session& session, uint64_t request, const control::HelloT& h
     end_session(session.id, error);
     return;
   }
-  if (auto policies = lending_.policies(hello.cpu_policy, hello.mem_policy); policies.ok()) {
-    session.policies = *policies;
-  } else {
-    refuse(session.id, request, policies.error());
-    end_session(session.id, policies.error());
+  if (auto accepted = accept_hello(session, hello); !accepted.ok()) {
+    refuse(session.id, request, accepted.error());
+    end_session(session.id, accepted.error());
     return;
   }
-  session.greeted = true;
-  if (session.greeting_timer != 0) loop_.cancel(session.greeting_timer);
-  session.greeting_timer = 0;
-  session.name = printable(hello.client_name);
+  if (survival_.keeper.keeps() &&
+      survival_.state.save(session.id, wire::encode_message(0, hello))) {
+    survival_.keeper.keep(session_name(session.id), session.link->socket());
+  }
   control::WelcomeT welcome;
   welcome.version = version;
   welcome.service_version = POCKET_VERSION_TEXT;
   welcome.session = session.id;
   answer(session.id, request, std::move(welcome));
+}
+
+/// What a client says of itself; also when it said it to an earlier pocketd.
+Result<void> Service::accept_hello(Session& session, const control::HelloT& hello) {
+  POCKET_ASSIGN_OR_RETURN(session.policies, lending_.policies(hello.cpu_policy, hello.mem_policy));
+  session.greeted = true;
+  if (session.greeting_timer != 0) loop_.cancel(session.greeting_timer);
+  session.greeting_timer = 0;
+  session.name = printable(hello.client_name);
+  return ok_result();
 }
 
 void Service::runner_died(RunnerProcess& runner, const std::string& how) {

@@ -20,6 +20,9 @@
 
 namespace pocket::daemon {
 
+/// The name under which a client's connection is kept for a later pocketd.
+std::string session_name(uint64_t session);
+
 /// Loop's thread only.
 class Service {
  public:
@@ -27,10 +30,11 @@ class Service {
   using ReadConfig = std::function<Result<Config>()>;
 
   /// `config` changes when it is read anew, and must outlive the service.
-  Service(EventLoop& loop, Config& config, ReadConfig read_config);
+  Service(EventLoop& loop, Config& config, Survival& survival, ReadConfig read_config);
   ~Service();
 
-  /// Listens on the socket; `on_ready` is called when it does and every model to preload is loaded.
+  /// Takes over what an earlier pocketd left, then listens on the socket; `on_ready` is called when
+  /// it does and every model to preload is loaded.
   Result<void> start(std::function<void()> on_ready);
   /// Stops accepting, lets calls in flight finish, ends every runner, then stops the loop.
   void shut_down();
@@ -43,9 +47,9 @@ class Service {
   struct Channel {
     uint32_t id;
     uint64_t session;
-    LoadedModel* model;     // nullptr once its runner is gone
-    RunnerProcess* runner;  // nullptr once it is gone
-    Mapping response_header;
+    LoadedModel* model;       // nullptr once its runner is gone
+    RunnerProcess* runner;    // nullptr once it is gone
+    Mapping response_header;  // none where the channel was adopted
     uint32_t regions = 1;
     uint64_t bytes = 0;
     TenantShare share;
@@ -74,14 +78,21 @@ class Service {
 
   Result<std::unique_ptr<Listener>> listen(const std::string& path, mode_t mode,
                                            std::optional<gid_t> group);
+  Result<void> watch(Listener& listener);
   void stop_listening(Listener& listener);
   void accept_clients(const Listener& listener);
   void accept_client(UniqueFd socket);
+  Result<Session*> add_session(uint64_t id, UniqueFd& socket, ipc::PeerIdentity peer);
+  void take_over(std::vector<Models::AdoptedChannel> channels);
+  void adopt_session(const State::Saved& saved);
+  void adopt_channel(Models::AdoptedChannel& adopted);
+  void upgrade_service(Session& session, uint64_t request);
   void turn_away_client(const Listener& listener);
   void turn_away(UniqueFd socket, const Error& error);
   void end_session(uint64_t session, const Error& reason);
   void handle(Session& session, wire::control::MessageT message);
   void greet(Session& session, uint64_t request, const wire::control::HelloT& hello);
+  Result<void> accept_hello(Session& session, const wire::control::HelloT& hello);
   Result<void> check_pending(const Session& session) const;
   void open_model(Session& session, uint64_t request, const wire::control::OpenModelT& open);
   void make_channel(uint64_t session, uint64_t request, const wire::control::OpenModelT& open,
@@ -127,6 +138,7 @@ class Service {
 
   EventLoop& loop_;
   Config& config_;
+  Survival& survival_;
   const ReadConfig read_config_;
   Tenants tenants_;
   Lending lending_;
@@ -135,10 +147,9 @@ class Service {
   UniqueFd spare_;  // given up for a moment to turn a client away when no descriptor is left
   std::function<void()> on_ready_;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
-  uint64_t next_session_ = 1;
-  uint32_t next_channel_ = 1;
   uint64_t started_ns_;
   size_t preloads_left_ = 0;
+  bool taken_over_ = false;
   bool ready_ = false;
   bool stopping_ = false;
   std::string failure_;

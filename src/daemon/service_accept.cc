@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "base/clock.h"
 #include "daemon/descriptors.h"
@@ -13,24 +16,55 @@ namespace pocket::daemon {
 
 namespace control = wire::control;
 
+namespace {
+
+/// Under which a listening socket is kept for a later pocketd; such names hold no colon.
+std::string listener_name(std::string path) {
+  std::ranges::replace(path, ':', '_');
+  return "listen-" + path;
+}
+
+bool is_socket(const std::string& path) {
+  struct stat file {};
+  return ::stat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Service::Listener>> Service::listen(const std::string& path, mode_t mode,
                                                            std::optional<gid_t> group) {
   auto listener = std::make_unique<Listener>();
   listener->path = path;
-  POCKET_ASSIGN_OR_RETURN(listener->fd, ipc::listen_control(path, mode, group));
-  Listener* target = listener.get();
-  auto watched = loop_.watch(listener->fd.get(), EPOLLIN,
-                             [this, target](uint32_t) { accept_clients(*target); });
-  if (!watched.ok()) {
-    ::unlink(path.c_str());
-    return std::move(watched).error();
+  UniqueFd left = survival_.keeper.take_left(listener_name(path));
+  if (left.valid() && ipc::local_path(left.get()) == path && is_socket(path)) {
+    // That of an earlier pocketd: who connected meanwhile waits in it.
+    listener->fd = std::move(left);
+    POCKET_RETURN_IF_ERROR(ipc::set_socket_access(path, mode, group));
+  } else {
+    if (left.valid()) survival_.keeper.drop(listener_name(path));
+    left.reset();
+    POCKET_ASSIGN_OR_RETURN(listener->fd, ipc::listen_control(path, mode, group));
+    survival_.keeper.keep(listener_name(path), listener->fd.get());
+  }
+  // Not before everything is taken over that an earlier pocketd left.
+  if (taken_over_) {
+    if (auto watched = watch(*listener); !watched.ok()) {
+      stop_listening(*listener);
+      return std::move(watched).error();
+    }
   }
   return listener;
+}
+
+Result<void> Service::watch(Listener& listener) {
+  return loop_.watch(listener.fd.get(), EPOLLIN,
+                     [this, target = &listener](uint32_t) { accept_clients(*target); });
 }
 
 void Service::stop_listening(Listener& listener) {
   if (!listener.fd.valid()) return;
   loop_.forget(listener.fd.get());
+  survival_.keeper.drop(listener_name(listener.path));
   ::unlink(listener.path.c_str());
   listener.fd.reset();
 }
@@ -62,39 +96,45 @@ void Service::accept_client(UniqueFd socket) {
   }
   auto peer = ipc::peer_identity(socket.get());
   if (!peer.ok()) return;
-  ClientIdentity identity = identify(*peer, ipc::local_path(socket.get()));
-  auto member = tenants_.admit(identity);
-  auto share = member.ok() ? TenantShare::of_session(*member) : Result<TenantShare>(member.error());
-  if (!share.ok()) {
-    turn_away(std::move(socket), share.error());
+  const uint64_t id = survival_.state.next_session();
+  auto added = add_session(id, socket, std::move(*peer));
+  if (!added.ok()) {
+    if (socket.valid()) turn_away(std::move(socket), added.error());
     return;
   }
   const auto patience = static_cast<uint64_t>(config_.patience_seconds * 1e9);
+  (*added)->greeting_timer = loop_.after(patience, [this, id] {
+    if (Session* target = find(id)) target->greeting_timer = 0;
+    const Error error{POCKET_DEADLINE_EXCEEDED, "the client did not say Hello in time"};
+    refuse(id, 0, error);
+    end_session(id, error);
+  });
+}
+
+/// The socket stays the caller's where the client is not let in.
+Result<Service::Session*> Service::add_session(uint64_t id, UniqueFd& socket,
+                                               ipc::PeerIdentity peer) {
+  ClientIdentity identity = identify(peer, ipc::local_path(socket.get()));
+  POCKET_ASSIGN_OR_RETURN(Member member, tenants_.admit(identity));
+  POCKET_ASSIGN_OR_RETURN(TenantShare share, TenantShare::of_session(member));
   auto session = std::make_unique<Session>();
-  const uint64_t id = next_session_++;
   session->id = id;
-  session->peer = std::move(*peer);
+  session->peer = std::move(peer);
   session->identity = std::move(identity);
-  session->member = std::move(*member);
-  session->share = std::move(*share);
+  session->member = std::move(member);
+  session->share = std::move(share);
   if (!lending_.enabled()) session->peer.pidfd.reset();
   PacketLink::Limits limits;
   limits.answers_first = true;
-  limits.stall_ns = patience;
+  limits.stall_ns = static_cast<uint64_t>(config_.patience_seconds * 1e9);
   session->link = std::make_unique<PacketLink>(loop_, std::move(socket), limits);
   auto started = session->link->start(
       [this, id](control::MessageT message, std::vector<UniqueFd>) {
         if (Session* target = find(id)) handle(*target, std::move(message));
       },
       [this, id](const Error& reason) { end_session(id, reason); });
-  if (!started.ok()) return;
-  session->greeting_timer = loop_.after(patience, [this, id] {
-    if (Session* target = find(id)) target->greeting_timer = 0;
-    const Error error{POCKET_DEADLINE_EXCEEDED, "the client did not say Hello in time"};
-    refuse(id, 0, error);
-    end_session(id, error);
-  });
-  sessions_[id] = std::move(session);
+  POCKET_RETURN_IF_ERROR(started);
+  return (sessions_[id] = std::move(session)).get();
 }
 
 /// There is no number for another socket: the spare one is used to say so, because a client that

@@ -37,6 +37,8 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     }
   } else if (message.body.AsStopService() != nullptr) {
     stop_service(session, request);
+  } else if (message.body.AsUpgradeService() != nullptr) {
+    upgrade_service(session, request);
   } else {
     refuse(session.id, request,
            Error{POCKET_UNIMPLEMENTED, "this service does not know that kind of message"});

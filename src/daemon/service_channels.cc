@@ -153,7 +153,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
     return;
   }
   auto channel = std::make_unique<Channel>();
-  channel->id = next_channel_++;
+  channel->id = survival_.state.next_channel();
   channel->session = id;
   channel->model = &model;
   channel->runner = model.runner;
@@ -331,6 +331,7 @@ void Service::detach(Channel& channel, std::function<void()> done) {
   lending_.detach(channel.session, channel.runner);
   control::RunnerDetachT detach;
   detach.channel = channel.id;
+  detach.tell = !channel.response_header.valid();
   LoadedModel* model = channel.model;
   channel.runner->request(std::move(detach), {},
                           [this, model, done = std::move(done)](const Result<control::MessageT>&) {

@@ -2,8 +2,10 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -28,19 +30,37 @@ void take_service_manager() {
   ::unsetenv("NOTIFY_SOCKET");
 }
 
-void tell_service_manager(const char* state) {
+bool has_service_manager() { return !manager_socket().empty(); }
+
+bool tell_service_manager(const char* state, int fd) {
   const std::string& path = manager_socket();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) return;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) return false;
   std::memcpy(address.sun_path, path.data(), path.size());
   if (path[0] == '@') address.sun_path[0] = '\0';  // a name without a file
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (::sendto(socket.get(), state, std::strlen(state), MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&address), size) < 0) {
-    spdlog::warn("telling the service manager at '{}': {}", path, std::strerror(errno));
+  iovec part{const_cast<char*>(state), std::strlen(state)};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> buffer{};
+  msghdr message{};
+  message.msg_name = &address;
+  message.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = buffer.data();
+    message.msg_controllen = buffer.size();
+    cmsghdr* control = CMSG_FIRSTHDR(&message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(control), &fd, sizeof(int));
   }
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const timeval second{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
+  if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) >= 0) return true;
+  spdlog::warn("telling the service manager at '{}': {}", path, std::strerror(errno));
+  return false;
 }
 
 }  // namespace pocket::daemon

@@ -1,6 +1,9 @@
 #include "daemon/visible.h"
 
+#include <algorithm>
 #include <filesystem>
+
+#include "daemon/model_load.h"
 
 namespace pocket::daemon {
 namespace {
@@ -35,6 +38,27 @@ std::vector<std::string> files_behind(const std::string& folder) {
     if (entry->is_symlink(ignored)) follow(entry->path(), paths);
   }
   return paths;
+}
+
+void add_files(const RunnerFiles& more, RunnerFiles& files) {
+  const auto add = [](const std::vector<std::string>& from, std::vector<std::string>& to) {
+    for (const auto& entry : from) {
+      if (std::ranges::find(to, entry) == to.end()) to.push_back(entry);
+    }
+  };
+  add(more.engines, files.engines);
+  add(more.shown, files.shown);
+}
+
+RunnerFiles files_of_model(const model::ModelSource& source, const std::string& engine,
+                           const Config& config) {
+  RunnerFiles files;
+  files.engines = {engine};
+  files.shown = files_behind(source.folder);
+  for (const auto& use : source.uses) {
+    add_files(files_of_model(*use.source, chosen_engine(*use.source, "", config), config), files);
+  }
+  return files;
 }
 
 }  // namespace pocket::daemon

@@ -7,6 +7,12 @@
 #include "base/checked.h"
 
 namespace pocket::engine {
+
+// Whether a plugin's table, which may be older than ours, reaches as far as an optional function.
+#define POCKET_HAS(api, function)                                                           \
+  ((api)->struct_size >= offsetof(pocket_engine_api, function) + sizeof((api)->function) && \
+   (api)->function != nullptr)
+
 namespace {
 
 Error engine_error(const pocket_engine_api* api, const char* what, int32_t status,
@@ -52,11 +58,18 @@ Context::~Context() {
 }
 
 Result<void> Context::run(std::span<const pocket_engine_input> inputs,
-                          std::span<pocket_engine_output> outputs) {
+                          std::span<pocket_engine_output> outputs, const pocket_engine_call* call) {
+  static constexpr pocket_engine_call kOwn = {
+      sizeof(pocket_engine_call), 0, 0, UINT64_MAX, nullptr, nullptr};
   pocket_engine_error error;
   error.message[0] = '\0';
-  const int32_t status = api_->run(context_, inputs.data(), static_cast<uint32_t>(inputs.size()),
-                                   outputs.data(), static_cast<uint32_t>(outputs.size()), &error);
+  const auto input_count = static_cast<uint32_t>(inputs.size());
+  const auto output_count = static_cast<uint32_t>(outputs.size());
+  const int32_t status =
+      POCKET_HAS(api_, run_call)
+          ? api_->run_call(context_, call == nullptr ? &kOwn : call, inputs.data(), input_count,
+                           outputs.data(), output_count, &error)
+          : api_->run(context_, inputs.data(), input_count, outputs.data(), output_count, &error);
   if (status != POCKET_OK) return engine_error(api_, "running the model", status, error);
   return ok_result();
 }
@@ -72,6 +85,7 @@ Result<Model> Model::load(const Plugin& plugin, const LoadOptions& options) {
   raw.concurrency = std::max(options.concurrency, 1U);
   raw.options = pairs.data();
   raw.option_count = pairs.size();
+  raw.host = options.host;
   pocket_engine_error error;
   error.message[0] = '\0';
   pocket_engine_model* handle = nullptr;
@@ -100,17 +114,18 @@ Result<Context> Model::create_context() {
   return Context(api_, context);
 }
 
-// Whether a plugin's table, which may be older than ours, reaches as far as an optional function.
-#define POCKET_HAS(api, function)                                                           \
-  ((api)->struct_size >= offsetof(pocket_engine_api, function) + sizeof((api)->function) && \
-   (api)->function != nullptr)
-
 void Model::expect_parallel_runs(uint32_t runs) {
   if (POCKET_HAS(api_, expect_parallel_runs)) api_->expect_parallel_runs(model_, runs);
 }
 
 void Model::limit_threads(uint32_t threads) {
   if (POCKET_HAS(api_, limit_threads)) api_->limit_threads(model_, threads);
+}
+
+bool Model::follows_calls() const { return POCKET_HAS(api_, run_call); }
+
+void Model::client_gone(uint64_t client) {
+  if (POCKET_HAS(api_, client_gone)) api_->client_gone(model_, client);
 }
 
 #undef POCKET_HAS

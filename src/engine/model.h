@@ -14,6 +14,7 @@
 namespace pocket::engine {
 
 /// Name, dtype and shape of an input or output; -1: dynamic size (or, as rank, any rank).
+/// POCKET_DTYPE_UNDEFINED: any type, and such an input may be left out.
 struct TensorInfo {
   std::string name;
   int32_t dtype = 0;
@@ -32,6 +33,7 @@ struct LoadOptions {
   uint32_t threads = 1;
   uint32_t concurrency = 1;
   std::vector<std::pair<std::string, std::string>> options;
+  const pocket_engine_host* host = nullptr;  // outlives the model
 };
 
 class Model;
@@ -45,8 +47,10 @@ class Context {
   ~Context();
 
   /// Blocks until the outputs are written; see pocket_engine_output for who allocates.
+  /// `call`: for engines that want to know whose it is; null: the host's own.
   Result<void> run(std::span<const pocket_engine_input> inputs,
-                   std::span<pocket_engine_output> outputs);
+                   std::span<pocket_engine_output> outputs,
+                   const pocket_engine_call* call = nullptr);
 
  private:
   friend class Model;
@@ -75,6 +79,10 @@ class Model {
   void expect_parallel_runs(uint32_t runs);
   /// Tells the engine how many threads its runs may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads);
+  /// Whether the engine looks at whose a call is, and whether somebody still waits for it.
+  bool follows_calls() const;
+  /// Tells the engine that no call of this client comes any more.
+  void client_gone(uint64_t client);
 
  private:
   Model(const pocket_engine_api* api, pocket_engine_model* model) : api_(api), model_(model) {}

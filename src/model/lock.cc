@@ -14,6 +14,7 @@
 
 #include "model/repository.h"
 #include "model/toml_reader.h"
+#include "model/toml_text.h"
 
 namespace pocket::model {
 namespace {
@@ -124,6 +125,7 @@ void Lock::put(LockedModel model) {
 }
 
 Result<Lock> parse_lock(const std::string& text, const std::string& path) {
+  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);

@@ -8,14 +8,15 @@
 
 #include "model/repository.h"
 #include "model/toml_reader.h"
+#include "model/toml_text.h"
 
 namespace pocket::model {
 namespace {
 
-constexpr std::array<std::string_view, 16> kKeys = {
+constexpr std::array<std::string_view, 17> kKeys = {
     "engine", "threads", "concurrency", "precision", "warmup", "keep_alive_seconds",
     "group",  "sha256",  "description", "licence",   "source", "options",
-    "labels", "image",   "metadata",    "public"};
+    "labels", "image",   "metadata",    "public",    "uses"};
 constexpr std::array<std::string_view, 6> kImageKeys = {"layout", "channels", "mean",
                                                         "scale",  "fit",      "filter"};
 
@@ -37,6 +38,26 @@ void read_texts(const toml::table& entry, const char* name, TomlReader& reader, 
     }
   }
   std::sort(pairs.begin(), pairs.end());
+}
+
+/// Each a model's name, or name@version.
+void read_uses(const toml::table& entry, TomlReader& reader, std::vector<std::string>& uses) {
+  const toml::node* node = entry.get("uses");
+  if (node == nullptr) return;
+  constexpr size_t kMostUses = 32;
+  const toml::array* values = node->as_array();
+  if (values == nullptr || values->size() > kMostUses) {
+    reader.fail(*node, fmt::format("'uses' must be a list of at most {} models", kMostUses));
+    return;
+  }
+  for (const auto& value : *values) {
+    const auto text = value.value_exact<std::string>();
+    if (!text || !is_model_name(text->substr(0, text->find('@')))) {
+      reader.fail(value, "'uses' must hold names of models, each \"name\" or \"name@version\"");
+      return;
+    }
+    uses.push_back(*text);
+  }
 }
 
 void read_word(const toml::table& image, const char* key, std::span<const std::string_view> known,
@@ -96,6 +117,7 @@ void read_image(const toml::table& entry, const std::string& path, TomlReader& r
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& text, const std::string& path) {
+  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);
@@ -123,6 +145,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& path
     reader.fail(*table.get("precision"), "'precision' must be 'float32' or 'auto'");
   }
   reader.read<std::string>("labels", "the name of a file", manifest.labels);
+  read_uses(table, reader, manifest.uses);
   read_texts(table, "options", reader, manifest.options);
   read_texts(table, "metadata", reader, manifest.metadata);
   read_image(table, path, reader, manifest.metadata);

@@ -22,10 +22,9 @@ struct Format {
   const char* file;
   const char* name;
 };
-constexpr Format kFormats[] = {{"model.onnx", "onnx"},
-                               {"model.xml", "xml"},
-                               {"model.tflite", "tflite"},
-                               {"model.savedmodel", "savedmodel"},
+constexpr Format kFormats[] = {{"model.onnx", "onnx"},       {"model.xml", "xml"},
+                               {"model.tflite", "tflite"},   {"model.savedmodel", "savedmodel"},
+                               {"model.handler", "handler"}, {"model.pipeline", "pipeline"},
                                {"model.null", "null"}};
 
 /// Versions are whole numbers, as other servers have them; nullopt for any other folder name.
@@ -87,8 +86,8 @@ Result<ModelSource> read_version(const fs::path& root, const Result<Lock>& lock,
   }
   if (source.path.empty()) {
     return Error{POCKET_NOT_FOUND,
-                 fmt::format("'{}' holds no model.onnx, model.xml, model.tflite, model.savedmodel "
-                             "or model.null",
+                 fmt::format("'{}' holds no model.onnx, model.xml, model.tflite, "
+                             "model.savedmodel, model.handler, model.pipeline or model.null",
                              source.folder)};
   }
   source.file_bytes = bytes_below(source.folder);

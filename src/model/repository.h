@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,10 +27,20 @@ struct Manifest {
   std::string description;
   std::string licence;
   std::string source;
-  std::string labels;  // file with one class name a line, relative to the model's folder
+  std::string labels;             // file with one class name a line, relative to the model's folder
+  std::vector<std::string> uses;  // models that this one may call: "name" or "name@version"
   std::vector<std::pair<std::string, std::string>> options;  // for the engine, sorted by key
   // What clients can ask for by key: [metadata], and [image] as "image.layout", ...
   std::vector<std::pair<std::string, std::string>> metadata;
+};
+
+struct ModelSource;
+
+/// A model that another one may call.
+struct ModelUse {
+  std::string name;  // as the other one calls it
+  std::string digest;
+  std::shared_ptr<const ModelSource> source;  // shared by the copies of an entry
 };
 
 /// One version of one model.
@@ -38,10 +49,11 @@ struct ModelSource {
   std::string version;
   std::string folder;  // models/<name>/<version>
   std::string path;    // of the model: a file, or a folder for a SavedModel
-  std::string format;  // "onnx", "xml", "tflite", "savedmodel" or "null"
+  std::string format;  // "onnx", "xml", "tflite", "savedmodel", "handler", "pipeline" or "null"
   uint64_t file_bytes = 0;
   Manifest manifest;
-  std::string locked_sha256;  // the digest that models.lock asks for; empty: not in it
+  std::vector<ModelUse> uses;  // set by resolve_uses()
+  std::string locked_sha256;   // the digest that models.lock asks for; empty: not in it
 };
 
 /// A folder of models, read anew at each call: models may be added while the service runs.
@@ -59,6 +71,10 @@ class Repository {
   std::string root_;
 };
 
+/// Finds what an entry says it uses (a pipeline: what its steps run), and what that uses, and so
+/// on. NOT_FOUND names the missing model and who wants it; INVALID_ARGUMENT: a circle, or more than
+/// four deep. Reads the files of those models (their digests), so it may take a while. Any thread.
+Result<void> resolve_uses(const Repository& repository, ModelSource& source);
 /// DATA_LOSS when `digest` is not the one that model.toml or the lock asks for.
 Result<void> check_digest(const ModelSource& source, const std::string& digest);
 

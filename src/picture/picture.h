@@ -1,6 +1,7 @@
 // Pictures: decoding, fitting into a model's input, drawing, writing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,6 +23,9 @@ struct Picture {
 /// Decodes a JPEG, PNG, BMP or PPM file (with stb_image). NOT_FOUND, or DATA_LOSS with the
 /// decoder's own words; RESOURCE_EXHAUSTED over 100 megapixels.
 Result<Picture> read_picture(const std::string& path);
+/// As above, of a file that is in memory; RESOURCE_EXHAUSTED over `most_pixels`, before anything
+/// that large is made.
+Result<Picture> decode_picture(std::span<const std::byte> file, int64_t most_pixels);
 Result<void> write_png(const Picture& picture, const std::string& path);
 
 struct Size {

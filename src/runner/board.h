@@ -31,6 +31,17 @@ class Board {
 
   /// A call of the slot's client was taken in.
   void call_taken(uint32_t slot);
+  struct Lent {
+    uint32_t cpu = 0;           // by the client, in thousandths of a processor
+    uint32_t memory_pages = 0;  // by the client
+    uint32_t borrowed_cpu = 0;  // by the runner from all clients
+  };
+  /// What is lent at this moment, for receipts.
+  Lent lent(uint32_t slot) const {
+    return {at(slot).lent_cpu.load(std::memory_order_relaxed),
+            at(slot).lent_memory_pages.load(std::memory_order_relaxed),
+            header().borrowed_cpu.load(std::memory_order_relaxed)};
+  }
   /// Before the answer of a call is made visible: where this is the client's last call and its
   /// memory is lent, waits until it is back (docs/format-board.md: at most 100 ms).
   void before_answer(uint32_t slot);

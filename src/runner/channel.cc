@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ipc/liveness.h"
 #include "ipc/region.h"
 
 namespace pocket::runner {
@@ -32,6 +33,19 @@ wire::RegionSizes Channel::sizes() const {
     sizes.response[region] = responses_[region].size();
   }
   return sizes;
+}
+
+void Channel::describe(wire::control::RunnerChannelT& entry) const {
+  entry.channel = parts_.id;
+  entry.session = parts_.session;
+  entry.model = parts_.model_number;
+  entry.slot = parts_.slot;
+  entry.regions = region_count_.load();
+  for (uint32_t region = 0; region < entry.regions; ++region) {
+    entry.bytes += requests_[region].size() + responses_[region].size();
+  }
+  // One that its client never got, because pocketd died on the way, has nobody at the other end.
+  entry.client_gone = ipc::other_end_is_closed(parts_.notify.get());
 }
 
 bool Channel::has_work() const {
@@ -91,10 +105,19 @@ uint32_t Channel::write_table(const wire::Submission& submission, const Outcome&
 }
 
 void Channel::complete(const wire::Submission& submission, const Outcome& outcome) {
-  if (lends()) parts_.board->before_answer(parts_.slot);
-  if (!closed()) publish(submission, outcome);
+  const bool loan = lends() && !outcome.loan_is_home;
+  Board::Lent lent;
+  if (loan) {
+    lent = parts_.board->lent(parts_.slot);
+    parts_.board->before_answer(parts_.slot);
+  }
+  if (!closed()) publish(submission, outcome, lent);
   calls.fetch_sub(1);
-  if (lends()) parts_.board->call_answered(parts_.slot);
+  if (loan) parts_.board->call_answered(parts_.slot);
+}
+
+void Channel::give_loan_back() {
+  if (lends()) parts_.board->call_dropped(parts_.slot);
 }
 
 void Channel::drop_call() {
@@ -102,7 +125,8 @@ void Channel::drop_call() {
   if (lends()) parts_.board->call_dropped(parts_.slot);
 }
 
-void Channel::publish(const wire::Submission& submission, const Outcome& outcome) {
+void Channel::publish(const wire::Submission& submission, const Outcome& outcome,
+                      const Board::Lent& lent) {
   wire::Completion completion{};
   completion.call_id = submission.call_id;
   completion.status = outcome.status;
@@ -110,6 +134,12 @@ void Channel::publish(const wire::Submission& submission, const Outcome& outcome
   completion.queue_ns = outcome.queue_ns;
   completion.compute_ns = outcome.compute_ns;
   completion.needed_bytes = outcome.needed_bytes;
+  completion.cpu_ns = outcome.cpu_ns;
+  completion.lent_cpu = lent.cpu;
+  completion.borrowed_cpu = lent.borrowed_cpu;
+  completion.lent_memory_pages = lent.memory_pages;
+  completion.retry_after_us =
+      static_cast<uint32_t>(std::min<uint64_t>(outcome.retry_after_ns / 1000, UINT32_MAX));
   {
     MutexLock lock(completion_mutex_);
     const uint64_t position = completed_.load(std::memory_order_relaxed);

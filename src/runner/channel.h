@@ -14,14 +14,17 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/board.h"
+#include "runner/flow.h"
 #include "runner/handle_store.h"
 #include "runner/model.h"
+#include "wire/control.h"
 #include "wire/layout.h"
 #include "wire/validate.h"
 
 namespace pocket::runner {
 
 class Channel;
+class Tenant;
 
 /// One submission on its way through the runner: private copies of everything the client wrote.
 struct Call {
@@ -31,8 +34,14 @@ struct Call {
   std::vector<std::byte> block;
   wire::CallView view;
   uint64_t seen_ns = 0;
-  uint64_t start_number = 0;   // among its model's calls; set by the scheduler
-  bool started_alone = false;  // likewise
+  // Set by the scheduler; guarded by its lock once the call is there.
+  uint64_t start_number = 0;  // among its model's calls
+  uint64_t started_ns = 0;
+  uint64_t expected_ns = 0;    // what it takes by the clock; 0: unknown
+  double charged_ns = 0;       // processor time that its flows were charged beforehand
+  bool started_alone = false;  // no other call of its model ran
+  bool slipped_in = false;     // beyond what may run, because it is short
+  bool left_alone = false;     // cancelled while it ran
   std::atomic<bool> cancelled{false};
 };
 
@@ -43,7 +52,10 @@ struct Outcome {
   std::vector<wire::TensorRecord> table;  // for OK
   uint64_t queue_ns = 0;
   uint64_t compute_ns = 0;
-  uint64_t needed_bytes = 0;
+  uint64_t cpu_ns = 0;          // of all threads; 0 where nothing ran
+  uint64_t needed_bytes = 0;    // OUTPUT_TOO_SMALL
+  uint64_t retry_after_ns = 0;  // BUSY
+  bool loan_is_home = false;    // the board knows already that the call is over
 };
 
 /// Any thread: intake and completion have a lock each. A client that breaks the rules of the rings
@@ -53,12 +65,15 @@ class Channel {
   struct Parts {
     uint32_t id = 0;
     uint64_t session = 0;
+    uint32_t model_number = 0;  // as pocketd calls it
     std::shared_ptr<RunnerModel> model;
+    std::shared_ptr<const Client> client;  // its use of the model
     std::shared_ptr<HandleStore> handles;
     std::shared_ptr<Board> board;  // where budgets are lent
     uint32_t slot = wire::kNoBoardSlot;
     UniqueFd doorbell;
     UniqueFd notify;
+    uint32_t tenant = 0;  // the number of whose it is
   };
   explicit Channel(Parts parts) : parts_(std::move(parts)) {}
 
@@ -75,6 +90,8 @@ class Channel {
   void complete(const wire::Submission& submission, const Outcome& outcome);
   /// Forgets a taken submission that nobody waits for any more.
   void drop_call();
+  /// A call that is cut off from its client while it runs lends nothing to it any more.
+  void give_loan_back();
   /// Nothing is taken or answered any more; the client is told when `tell` is set.
   void close(bool tell);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -91,13 +108,22 @@ class Channel {
   /// The sizes as they are now; regions only ever come.
   wire::RegionSizes sizes() const;
 
+  /// For a pocketd that takes this runner over.
+  void describe(wire::control::RunnerChannelT& entry) const;
+
   uint32_t id() const { return parts_.id; }
   uint64_t session() const { return parts_.session; }
   RunnerModel& model() const { return *parts_.model; }
   bool has_model() const { return parts_.model != nullptr; }
+  /// The number of the client that uses the model through this channel; 0 without a model.
+  uint64_t client() const { return parts_.client == nullptr ? 0 : parts_.client->number; }
   HandleStore& handles() const { return *parts_.handles; }
   int doorbell() const { return parts_.doorbell.get(); }
+  const Parts& parts() const { return parts_; }
 
+  // The channel's place among those that wait; set once, before its first call.
+  std::shared_ptr<Flow> flow;
+  std::shared_ptr<Tenant> tenant;
   std::atomic<bool> has_spinner{false};  // a worker polls this ring
   std::atomic<uint32_t> calls{0};        // taken and not completed
 
@@ -109,7 +135,7 @@ class Channel {
     return reinterpret_cast<wire::ResponseHeader*>(responses_[0].data());
   }
   uint32_t write_table(const wire::Submission& submission, const Outcome& outcome);
-  void publish(const wire::Submission& submission, const Outcome& outcome);
+  void publish(const wire::Submission& submission, const Outcome& outcome, const Board::Lent& lent);
   bool lends() const { return parts_.board != nullptr && parts_.slot != wire::kNoBoardSlot; }
 
   const Parts parts_;

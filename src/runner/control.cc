@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "runner/readable.h"
 
 namespace pocket::runner {
 namespace {
@@ -73,9 +72,7 @@ Control::~Control() {
   end_ = {};
 }
 
-template <typename Table>
-void Control::send(uint64_t request, Table body) {
-  const auto packet = wire::encode_message(request, std::move(body));
+void Control::send_packet(const std::vector<uint8_t>& packet) {
   MutexLock lock(send_mutex_);
   if (auto sent = ipc::send_packet(socket_.get(), packet); !sent.ok()) {
     spdlog::warn("answering pocketd: {}", sent.error().message);
@@ -145,7 +142,12 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     const auto grown = grow(*grow_message, std::move(fds));
     answer(request, grown);
   } else if (const auto* detach_message = message.body.AsRunnerDetach()) {
-    detach(request, detach_message->channel);
+    detach(request, *detach_message);
+  } else if (const auto* describe_message = message.body.AsRunnerDescribe()) {
+    describe(request, *describe_message);
+  } else if (const auto* tenant_message = message.body.AsRunnerTenant()) {
+    set_rules(*tenant_message);
+    answer(request, ok_result());
   } else if (message.body.AsRunnerBoard() != nullptr) {
     answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
@@ -184,16 +186,20 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
   // A load takes seconds, and other models of this runner go on meanwhile.
   auto wanted = std::make_shared<control::RunnerLoadT>(std::move(load));
   in_background(request, [this, request, wanted] {
-    try {
-      auto loaded = load_now(*wanted);
-      if (loaded.ok()) {
-        send(request, std::move(loaded).value());
-      } else {
-        answer(request, std::move(loaded).error());
+    loading_.fetch_add(1);
+    auto loaded = [&]() -> Result<control::RunnerLoadedT> {
+      try {
+        return load_now(*wanted);
+      } catch (const std::bad_alloc&) {
+        return Error{POCKET_RESOURCE_EXHAUSTED,
+                     "there is no memory left to load the model: unload another one"};
       }
-    } catch (const std::bad_alloc&) {
-      answer(request, Error{POCKET_RESOURCE_EXHAUSTED,
-                            "there is no memory left to load the model: unload another one"});
+    }();
+    loading_.fetch_sub(1);
+    if (loaded.ok()) {
+      send(request, std::move(loaded).value());
+    } else {
+      answer(request, std::move(loaded).error());
     }
   });
 }
@@ -201,29 +207,7 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
 Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load) {
   const uint64_t before_ns = monotonic_ns();
   const uint64_t before_bytes = memory_bytes();
-  POCKET_RETURN_IF_ERROR(check_readable(load.path));
-  engine::LoadOptions options;
-  options.path = load.path;
-  options.threads = load.threads;
-  // An engine that cannot be told later gets the threads that the budget of this moment keeps busy.
-  if (board_ != nullptr && board_->threads() > 0 && !plugin_.limits_threads()) {
-    options.threads = std::min(options.threads, board_->threads());
-  }
-  options.concurrency = load.concurrency;
-  for (const auto& option : load.options) options.options.emplace_back(option->key, option->value);
-  POCKET_ASSIGN_OR_RETURN(engine::Model loaded, engine::Model::load(plugin_, options));
-  if (loaded.inputs().size() > wire::kMaxTensors || loaded.outputs().size() > wire::kMaxTensors) {
-    return Error{POCKET_UNIMPLEMENTED,
-                 fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
-                             loaded.inputs().size(), loaded.outputs().size(), wire::kMaxTensors)};
-  }
-  auto model = std::make_shared<RunnerModel>(load.model, std::move(loaded), load.concurrency,
-                                             options.threads);
-  if (load.warmup) {
-    if (auto warmed = warm_up(*model); !warmed.ok()) {
-      spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
-    }
-  }
+  POCKET_ASSIGN_OR_RETURN(auto model, table_.load(load, board_ == nullptr ? 0 : board_->threads()));
   // Reading and converting a model takes up to twice its size for a moment.
   ::malloc_trim(0);
   control::RunnerLoadedT result;
@@ -234,9 +218,10 @@ Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& loa
   const uint64_t after_bytes = memory_bytes();
   result.memory_bytes = after_bytes > before_bytes ? after_bytes - before_bytes : 0;
   workers_->grow_to(load.concurrency);
+  if (board_ != nullptr) table_.limit_threads(board_->threads());
   MutexLock lock(models_mutex_);
-  if (board_ != nullptr) model->limit_threads(board_->threads());
   models_[load.model] = std::move(model);
+  remember(load, result);
   return result;
 }
 
@@ -248,6 +233,7 @@ void Control::unload(uint64_t request, uint32_t id) {
     if (found != models_.end()) {
       model = std::move(found->second);
       models_.erase(found);
+      loaded_.erase(id);
     }
   }
   if (model == nullptr) {
@@ -261,6 +247,13 @@ void Control::unload(uint64_t request, uint32_t id) {
     ::malloc_trim(0);  // what it used goes back to the system
     answer(request, ok_result());
   });
+}
+
+template <typename Table>
+void Control::set_rules(const Table& tenant) {
+  workers_->scheduler().set_rules(
+      tenant.tenant, {tenant.tenant_name, tenant.weight, tenant.priority, tenant.max_in_flight,
+                      tenant.calls_per_second, tenant.cpu_share});
 }
 
 std::shared_ptr<HandleStore> Control::handles_of(uint64_t session) {
@@ -279,6 +272,7 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
   Channel::Parts parts;
   parts.id = attach.channel;
   parts.session = attach.session;
+  parts.model_number = attach.model;
   {
     MutexLock lock(models_mutex_);
     const auto found = models_.find(attach.model);
@@ -287,11 +281,14 @@ Result<void> Control::attach(const control::RunnerAttachT& attach, std::vector<U
     }
     parts.model = found->second;
   }
+  parts.client = parts.model->join(attach.session);
   parts.handles = handles_of(attach.session);
   parts.board = board_;
   parts.slot = attach.slot < wire::kBoardSlots ? attach.slot : wire::kNoBoardSlot;
+  parts.tenant = attach.tenant;
   parts.doorbell = std::move(fds[2]);
   parts.notify = std::move(fds[3]);
+  set_rules(attach);
   auto channel = std::make_shared<Channel>(std::move(parts));
   POCKET_RETURN_IF_ERROR(
       channel->add_region(0, fds[0], attach.request_bytes, fds[1], attach.response_bytes));
@@ -307,11 +304,15 @@ Result<void> Control::grow(const control::RunnerGrowT& grow, std::vector<UniqueF
   return channel->add_region(grow.region, fds[0], grow.request_bytes, fds[1], grow.response_bytes);
 }
 
-void Control::detach(uint64_t request, uint32_t id) {
+void Control::detach(uint64_t request, const control::RunnerDetachT& detach) {
   // Queued calls are dropped; one that runs keeps the channel's memory until it ends.
-  const bool known = workers_->remove(id) != nullptr;
+  if (detach.tell) {
+    if (const auto channel = workers_->find(detach.channel)) channel->close(/*tell=*/true);
+  }
+  const bool known = workers_->remove(detach.channel) != nullptr;
   answer(request, known ? ok_result()
-                        : Result<void>(Error{POCKET_NOT_FOUND, fmt::format("no channel {}", id)}));
+                        : Result<void>(Error{POCKET_NOT_FOUND,
+                                             fmt::format("no channel {}", detach.channel)}));
 }
 
 Result<void> Control::use_board(std::vector<UniqueFd> fds) {
@@ -319,15 +320,11 @@ Result<void> Control::use_board(std::vector<UniqueFd> fds) {
   if (board_ != nullptr) return Error{POCKET_ALREADY_EXISTS, "this runner has a board"};
   POCKET_ASSIGN_OR_RETURN(board_, Board::map(fds[0], std::move(fds[1])));
   board_->watch_threads([this](uint32_t threads) { limit_threads(threads); });
-  workers_->take_in_while_busy();
   return ok_result();
 }
 
 void Control::limit_threads(uint32_t threads) {
-  {
-    MutexLock lock(models_mutex_);
-    for (const auto& [id, model] : models_) model->limit_threads(threads);
-  }
+  table_.limit_threads(threads);
   workers_->limit_to(threads);
 }
 

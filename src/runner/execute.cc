@@ -165,12 +165,19 @@ Outcome failed(Error error) {
   return outcome;
 }
 
+int32_t is_cancelled(const void* context) {
+  const Call& call = *static_cast<const Call*>(context);
+  return call.cancelled.load() || call.channel->closed() ? 1 : 0;
+}
+
 Outcome run_in(Workspace& space, const Call& call) {
   space.reset();
   if (auto bound = bind_all(call, space); !bound.ok()) return failed(std::move(bound).error());
   Outcome outcome;
+  const pocket_engine_call info{
+      sizeof(info), 0, call.channel->client(), call.submission.deadline_ns, is_cancelled, &call};
   const uint64_t before = monotonic_ns();
-  auto ran = call.channel->model().run(space.inputs, space.outputs);
+  auto ran = call.channel->model().run(space.inputs, space.outputs, &info);
   const uint64_t compute_ns = monotonic_ns() - before;
   if (!ran.ok()) {
     outcome = failed(std::move(ran).error());
@@ -205,7 +212,7 @@ Result<void> check_inputs(const Call& call) {
     POCKET_RETURN_IF_ERROR(check_tensor(expected[record.index], record.dtype, shape_of(record)));
   }
   for (size_t index = 0; index < expected.size(); ++index) {
-    if ((seen >> index & 1) == 0) {
+    if ((seen >> index & 1) == 0 && !is_optional(expected[index])) {
       return Error{POCKET_INVALID_ARGUMENT,
                    fmt::format("input '{}' is missing", expected[index].name)};
     }

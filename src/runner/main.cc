@@ -1,4 +1,5 @@
 // pocket-runner: the data plane of Pocket. Started by pocketd, never by hand.
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -27,6 +28,7 @@ void set_up_log(const std::string& level) {
 
 struct CommandLine {
   std::string engine;
+  std::vector<std::string> others;
   std::string engine_dir;
   std::string log_level = "info";
   int control_fd = -1;
@@ -36,6 +38,7 @@ struct CommandLine {
 
 void define_options(CLI::App& app, CommandLine& line) {
   app.add_option("--engine", line.engine, "Name of the engine plugin");
+  app.add_option("--also", line.others, "Engines of other models that it will load");
   app.add_option("--engine-dir", line.engine_dir, "Folder of the engine plugins");
   app.add_option("--control-fd", line.control_fd, "Socket to pocketd");
   app.add_option("--log-level", line.log_level, "debug, info, warning or error");
@@ -58,35 +61,44 @@ void tell_first_request(int socket, const Error& error) {
   (void)ipc::send_packet(socket, wire::encode_message(message->id, std::move(failed)));
 }
 
-/// The plugin, loaded inside of the sandbox.
-Result<engine::Plugin> load_protected(const CommandLine& line, int socket) {
+/// The plugin, loaded inside of the sandbox, and the others into `others`.
+Result<engine::Plugin> load_protected(const CommandLine& line, int socket,
+                                      engine::Plugins& others) {
   POCKET_ASSIGN_OR_RETURN(Protection protection, Protection::parse(line.protect));
-  const std::string path = engine_path(line.engine_dir, line.engine);
-  POCKET_RETURN_IF_ERROR(protection.enter(path));
+  std::vector<std::string> paths = {engine_path(line.engine_dir, line.engine)};
+  for (const auto& other : line.others) paths.push_back(engine_path(line.engine_dir, other));
+  POCKET_RETURN_IF_ERROR(protection.enter(paths));
   POCKET_ASSIGN_OR_RETURN(engine::Plugin plugin,
                           engine::Plugin::load(line.engine_dir, line.engine));
-  POCKET_RETURN_IF_ERROR(protection.close(path, socket));
+  for (const auto& other : line.others) {
+    others.emplace(other, engine::Plugin::load(line.engine_dir, other));
+  }
+  POCKET_RETURN_IF_ERROR(protection.close(paths, socket));
   return plugin;
 }
 
 Result<void> serve(const CommandLine& line) {
   UniqueFd socket(line.control_fd);
-  auto loaded = load_protected(line, socket.get());
+  engine::Plugins others;
+  auto loaded = load_protected(line, socket.get(), others);
   if (!loaded.ok()) {
     tell_first_request(socket.get(), loaded.error());
     return std::move(loaded).error();
   }
+  // What the sandbox was made with goes back, so that it is not taken for a model's memory later.
+  ::malloc_trim(0);
   engine::Plugin plugin = *loaded;
   POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
-  Control control(std::move(socket), plugin, std::move(workers));
+  Control control(std::move(socket), plugin, std::move(others), line.engine_dir,
+                  std::move(workers));
   return control.run();
 }
 
 /// Tells how far the sandbox of a runner comes here; required or not makes no difference.
 Result<void> probe(const CommandLine& line) {
   POCKET_ASSIGN_OR_RETURN(Protection protection, Protection::parse(line.protect));
-  POCKET_RETURN_IF_ERROR(protection.enter(""));
-  (void)protection.close("", -1);
+  POCKET_RETURN_IF_ERROR(protection.enter({}));
+  (void)protection.close({}, -1);
   std::fputs(protection.report().text().c_str(), stdout);
   return ok_result();
 }

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/checked.h"
+#include "runner/peers.h"
 
 namespace pocket::runner {
 namespace {
@@ -59,6 +60,45 @@ void* allocate_scratch(void* context, uint32_t, size_t bytes) {
 
 }  // namespace
 
+RunnerModel::RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads,
+                         std::unique_ptr<Peers> peers)
+    : concurrency_(concurrency),
+      threads_(threads),
+      peers_(std::move(peers)),
+      model_(std::move(model)) {}
+
+RunnerModel::RunnerModel(engine::Model model, uint32_t concurrency, uint32_t threads)
+    : RunnerModel(std::move(model), concurrency, threads, nullptr) {}
+
+RunnerModel::~RunnerModel() = default;
+
+Client::Client(std::weak_ptr<RunnerModel> used)
+    : number([] {
+        static std::atomic<uint64_t> next{1};
+        return next.fetch_add(1);
+      }()),
+      model(std::move(used)) {}
+
+Client::~Client() {
+  if (const auto used = model.lock()) used->client_gone(number);
+}
+
+std::shared_ptr<const Client> RunnerModel::join(uint64_t session) {
+  MutexLock lock(mutex_);
+  auto client = clients_[session].lock();
+  if (client == nullptr) {
+    std::erase_if(clients_, [](const auto& entry) { return entry.second.expired(); });
+    client = std::make_shared<const Client>(weak_from_this());
+    clients_[session] = client;
+  }
+  return client;
+}
+
+void RunnerModel::client_gone(uint64_t client) {
+  model_.client_gone(client);
+  if (peers_ != nullptr) peers_->client_gone(client);
+}
+
 Result<engine::Context> RunnerModel::take_context() {
   {
     MutexLock lock(mutex_);
@@ -87,10 +127,11 @@ void RunnerModel::rest() {
 }
 
 Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
-                              std::span<pocket_engine_output> outputs) {
+                              std::span<pocket_engine_output> outputs,
+                              const pocket_engine_call* call) {
   POCKET_ASSIGN_OR_RETURN(engine::Context context, take_context());
   started();
-  auto result = context.run(inputs, outputs);
+  auto result = context.run(inputs, outputs, call);
   // Not told yet: under load another one starts at once.
   running_ -= 1;
   MutexLock lock(mutex_);
@@ -100,7 +141,7 @@ Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
 
 Result<void> check_tensor(const engine::TensorInfo& expected, int32_t dtype,
                           std::span<const int64_t> shape) {
-  if (dtype != expected.dtype) {
+  if (dtype != expected.dtype && !is_optional(expected)) {
     return Error{POCKET_INVALID_ARGUMENT,
                  fmt::format("input '{}' must be {}, {} was given", expected.name,
                              pocket_dtype_name(expected.dtype), pocket_dtype_name(dtype))};
@@ -119,6 +160,7 @@ Result<void> check_tensor(const engine::TensorInfo& expected, int32_t dtype,
 Result<void> warm_up(RunnerModel& model) {
   std::vector<std::unique_ptr<void, Free>> memory;
   std::vector<pocket_engine_input> inputs;
+  if (model.follows_calls()) return ok_result();  // what it would do for nobody, nobody knows
   for (const auto& info : model.inputs()) {
     if (info.rank < 0) return ok_result();
     pocket_engine_input input{};

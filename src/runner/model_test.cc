@@ -78,7 +78,7 @@ class RunnerModelTest : public testing::Test {
     options.concurrency = 4;
     auto model = engine::Model::load(*plugin, options);
     EXPECT_TRUE(model.ok()) << model.error().message;
-    return model.ok() ? std::make_unique<RunnerModel>(1, std::move(*model), 4) : nullptr;
+    return model.ok() ? std::make_unique<RunnerModel>(std::move(*model), 4) : nullptr;
   }
   std::string path_;
 };

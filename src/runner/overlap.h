@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "runner/flow.h"
+
 namespace pocket::runner {
 
 /// Two calls at once share the threads; one after the other each has all of them. With a model that
@@ -37,10 +39,29 @@ class Overlap {
   Estimate shared_;
 };
 
+/// A running mean in which the newest values count most; the first value is the mean.
+class Mean {
+ public:
+  void add(uint64_t value) {
+    const auto latest = static_cast<double>(value);
+    mean_ = known_ ? mean_ + (latest - mean_) / 8 : latest;
+    known_ = true;
+  }
+  bool known() const { return known_; }
+  double value() const { return mean_; }
+
+ private:
+  double mean_ = 0;
+  bool known_ = false;
+};
+
 /// The calls of one model that wait and run. Guarded by the scheduler's lock.
 struct ModelTurns {
   uint32_t waiting = 0;
   uint32_t running = 0;
+  Mean cpu_ns;      // processor time of a call
+  Mean compute_ns;  // what a call takes by the clock
+  FlowStats stats;
   uint64_t starts = 0;      // calls started so far
   uint64_t started_ns = 0;  // when the last of them was taken in
   Overlap overlap;

@@ -20,12 +20,12 @@ std::vector<uint8_t> violation_packet() {
   return wire::encode_message(0, std::move(failed));
 }
 
-Result<void> filter(const std::string& plugin) {
+Result<void> filter(const std::vector<std::string>& plugins) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  (void)plugin;
+  (void)plugins;
   return Error{POCKET_UNIMPLEMENTED, "sanitizers, with which this is built, need other calls"};
 #else
-  POCKET_ASSIGN_OR_RETURN(const auto list, sandbox::syscalls_of(plugin));
+  POCKET_ASSIGN_OR_RETURN(const auto list, sandbox::syscalls_of(plugins));
   return sandbox::filter_syscalls(list);
 #endif
 }
@@ -41,18 +41,18 @@ Result<Protection> Protection::parse(const ProtectOptions& options) {
   return protection;
 }
 
-Result<void> Protection::enter(const std::string& plugin) {
-  entry_.plugin = plugin;
+Result<void> Protection::enter(const std::vector<std::string>& plugins) {
+  entry_.plugins = plugins;
   return sandbox::enter(entry_, report_);
 }
 
-Result<void> Protection::close(const std::string& plugin, int socket) {
+Result<void> Protection::close(const std::vector<std::string>& plugins, int socket) {
   constexpr auto kSyscalls = sandbox::Protection::kSyscalls;
   std::vector<uint8_t> packet;
   if (socket >= 0) packet = violation_packet();
   POCKET_RETURN_IF_ERROR(sandbox::report_violations(socket, packet, kPlace));
   if (entry_.settings.wants(kSyscalls)) {
-    const auto filtered = filter(plugin);
+    const auto filtered = filter(plugins);
     report_.of(kSyscalls) = {filtered.ok(), filtered.ok() ? "" : filtered.error().message};
   }
   return sandbox::check_required(entry_.settings, report_);

@@ -22,12 +22,12 @@ class Protection {
  public:
   static Result<Protection> parse(const ProtectOptions& options);
 
-  /// Before any of the engine's code runs. `plugin`: its path; empty: there is none.
-  Result<void> enter(const std::string& plugin);
-  /// Once the engine is loaded: only listed system calls from here on, for all threads. What is
+  /// Before any code of the engines runs. `plugins`: their paths.
+  Result<void> enter(const std::vector<std::string>& plugins);
+  /// Once the engines are loaded: only listed system calls from here on, for all threads. What is
   /// told of others goes to standard error and, as a Failed that answers nothing, to pocketd over
   /// `socket` (-1: to nobody).
-  Result<void> close(const std::string& plugin, int socket);
+  Result<void> close(const std::vector<std::string>& plugins, int socket);
 
   const sandbox::Report& report() const { return report_; }
 

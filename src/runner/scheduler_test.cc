@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 namespace pocket::runner {
@@ -10,19 +11,38 @@ namespace {
 
 class SchedulerTest : public testing::Test {
  protected:
-  std::unique_ptr<Call> make_call(uint32_t channel, uint64_t call_id) {
+  Channel& channel(uint32_t id) {
+    auto& channel = channels_[id];
+    if (channel == nullptr) {
+      Channel::Parts parts;
+      parts.id = id;
+      parts.session = id;  // each a client of its own
+      channel = std::make_shared<Channel>(std::move(parts));
+      scheduler_.add(*channel);
+    }
+    return *channel;
+  }
+  std::unique_ptr<Call> make_call(uint32_t id, uint64_t call_id) {
     auto call = scheduler_.fresh_call();
-    Channel::Parts parts;
-    parts.id = channel;
-    call->channel = std::make_shared<Channel>(std::move(parts));
+    channel(id);
+    call->channel = channels_[id];
     call->submission.call_id = call_id;
     return call;
   }
-  void push(uint32_t channel, uint64_t call_id) { scheduler_.push(make_call(channel, call_id)); }
+  void push(uint32_t id, uint64_t call_id) {
+    auto call = make_call(id, call_id);
+    Refusal refusal;
+    EXPECT_EQ(scheduler_.take_in(call, 0, false, refusal), Scheduler::Taken::kQueued);
+  }
+  std::unique_ptr<Call> pop() {
+    auto call = scheduler_.pop();
+    if (call != nullptr) scheduler_.ended(*call, {0, 1000, 1000}, 0);
+    return call;
+  }
   /// Everything that is left, as "channel:call channel:call ...".
   std::string pop_all() {
     std::string order;
-    while (auto call = scheduler_.pop()) {
+    while (auto call = pop()) {
       order += (order.empty() ? "" : " ") + std::to_string(call->channel->id()) + ":" +
                std::to_string(call->submission.call_id);
       scheduler_.recycle(std::move(call));
@@ -30,6 +50,7 @@ class SchedulerTest : public testing::Test {
     return order;
   }
   Scheduler scheduler_;
+  std::map<uint32_t, std::shared_ptr<Channel>> channels_;
 };
 
 TEST_F(SchedulerTest, EmptyHasNothing) {
@@ -47,32 +68,56 @@ TEST_F(SchedulerTest, ChannelsTakeTurnsAndEachKeepsItsOrder) {
   EXPECT_EQ(scheduler_.size(), 0U);
 }
 
-TEST_F(SchedulerTest, FloodOfOneChannelDelaysAnotherByOneCall) {
+TEST_F(SchedulerTest, FloodOfOneChannelDelaysAnotherByNoCallThatHasNotStarted) {
   for (uint64_t id = 1; id <= 200; ++id) push(1, id);
-  for (int call = 0; call < 50; ++call) EXPECT_EQ(scheduler_.pop()->channel->id(), 1U);
+  for (int call = 0; call < 50; ++call) EXPECT_EQ(pop()->channel->id(), 1U);
   push(2, 1);
-  EXPECT_EQ(scheduler_.pop()->channel->id(), 1U);  // was next already
-  EXPECT_EQ(scheduler_.pop()->channel->id(), 2U);
+  EXPECT_EQ(pop()->channel->id(), 2U);
+}
+
+TEST_F(SchedulerTest, LoneCallNeedNotBeQueued) {
+  auto call = make_call(1, 1);
+  Refusal refusal;
+  EXPECT_EQ(scheduler_.take_in(call, 1, true, refusal), Scheduler::Taken::kStarts);
+  ASSERT_NE(call, nullptr);
+  EXPECT_EQ(scheduler_.size(), 0U);
+  // Another one waits: as many run as may.
+  auto next = make_call(1, 2);
+  EXPECT_EQ(scheduler_.take_in(next, 1, true, refusal), Scheduler::Taken::kQueued);
+  EXPECT_FALSE(scheduler_.ready(1));
+  EXPECT_TRUE(scheduler_.ended(*call, {0, 1000, 1000}, 1));
+  EXPECT_TRUE(scheduler_.ready(1));
 }
 
 TEST_F(SchedulerTest, RemovedCallIsNotRun) {
   push(1, 1);
   push(1, 2);
   push(2, 1);
-  auto removed = scheduler_.remove(1, 1);
+  auto removed = scheduler_.remove(channel(1), 1);
   ASSERT_NE(removed, nullptr);
   EXPECT_EQ(removed->submission.call_id, 1U);
-  EXPECT_EQ(scheduler_.remove(1, 1), nullptr);
-  EXPECT_EQ(scheduler_.remove(1, 99), nullptr);
-  EXPECT_EQ(scheduler_.remove(99, 1), nullptr);
+  EXPECT_EQ(scheduler_.remove(channel(1), 1), nullptr);
+  EXPECT_EQ(scheduler_.remove(channel(1), 99), nullptr);
+  EXPECT_EQ(scheduler_.remove(channel(9), 1), nullptr);
   EXPECT_EQ(scheduler_.size(), 2U);
   EXPECT_EQ(pop_all(), "1:2 2:1");
+}
+
+TEST_F(SchedulerTest, CallThatIsCancelledWhileItRunsIsLeftAloneOnce) {
+  push(1, 7);
+  auto call = scheduler_.pop();
+  bool was_running = false;
+  EXPECT_EQ(scheduler_.remove(channel(1), 7, &was_running), nullptr);
+  EXPECT_TRUE(was_running);
+  EXPECT_EQ(scheduler_.remove(channel(1), 7, &was_running), nullptr);
+  EXPECT_FALSE(was_running);
+  EXPECT_FALSE(scheduler_.ended(*call, {0, 1000, 1000}, 0));
 }
 
 TEST_F(SchedulerTest, ChannelWhoseOnlyCallWasRemovedComesBack) {
   push(1, 1);
   push(2, 1);
-  ASSERT_NE(scheduler_.remove(1, 1), nullptr);
+  ASSERT_NE(scheduler_.remove(channel(1), 1), nullptr);
   push(1, 2);
   EXPECT_EQ(pop_all(), "2:1 1:2");
 }
@@ -80,17 +125,28 @@ TEST_F(SchedulerTest, ChannelWhoseOnlyCallWasRemovedComesBack) {
 TEST_F(SchedulerTest, RemovedChannelLeavesNothing) {
   for (uint64_t id = 1; id <= 3; ++id) push(1, id);
   push(2, 1);
-  const auto removed = scheduler_.remove_channel(1);
+  const auto removed = scheduler_.remove_channel(channel(1));
   ASSERT_EQ(removed.size(), 3U);
   EXPECT_EQ(removed[2]->submission.call_id, 3U);
   EXPECT_EQ(scheduler_.size(), 1U);
-  EXPECT_TRUE(scheduler_.remove_channel(1).empty());
+  EXPECT_TRUE(scheduler_.remove_channel(channel(1)).empty());
   push(1, 4);
   EXPECT_EQ(pop_all(), "2:1 1:4");
 }
 
-TEST_F(SchedulerTest, UsedCallKeepsNothingOfItsClient) {
+TEST_F(SchedulerTest, ClosedChannelTakesNothing) {
   auto call = make_call(1, 1);
+  channel(1).close(/*tell=*/false);
+  Refusal refusal;
+  EXPECT_EQ(scheduler_.take_in(call, 1, true, refusal), Scheduler::Taken::kGone);
+  EXPECT_NE(call, nullptr);
+}
+
+TEST_F(SchedulerTest, UsedCallKeepsNothingOfItsClient) {
+  auto call = std::make_unique<Call>();
+  Channel::Parts parts;
+  parts.id = 1;
+  call->channel = std::make_shared<Channel>(std::move(parts));
   call->cancelled.store(true);
   const std::weak_ptr<Channel> channel = call->channel;
   scheduler_.recycle(std::move(call));

@@ -57,13 +57,7 @@ Workers::~Workers() { shut_down(); }
 void Workers::grow_to(uint32_t threads) {
   MutexLock lock(threads_mutex_);
   if (runners_.load() < threads) runners_.store(threads);
-  while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
-}
-
-void Workers::take_in_while_busy() {
-  MutexLock lock(threads_mutex_);
-  spare_ = 1;
-  while (threads_.size() < runners_.load() + spare_) threads_.emplace_back([this] { work(); });
+  while (threads_.size() < runners_.load() + 1) threads_.emplace_back([this] { work(); });
 }
 
 void Workers::limit_to(uint32_t threads) {
@@ -75,6 +69,7 @@ void Workers::limit_to(uint32_t threads) {
 Result<void> Workers::add(std::shared_ptr<Channel> channel) {
   const uint32_t id = channel->id();
   const int doorbell = channel->doorbell();
+  scheduler_.add(*channel);
   {
     WriteLock lock(channels_mutex_);
     if (!channels_.emplace(id, std::move(channel)).second) {
@@ -103,7 +98,7 @@ std::shared_ptr<Channel> Workers::remove(uint32_t id) {
   }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->doorbell(), nullptr);
   channel->close(/*tell=*/false);
-  for (auto& call : scheduler_.remove_channel(id)) {
+  for (auto& call : scheduler_.remove_channel(*channel)) {
     channel->drop_call();
     scheduler_.recycle(std::move(call));
   }
@@ -134,6 +129,7 @@ void Workers::shut_down(const Error& reason) {
     Outcome outcome;
     outcome.status = reason.code;
     outcome.message = reason.message;
+    scheduler_.ended(*call, {}, 0);
     call->channel->complete(call->submission, outcome);
   }
 }
@@ -142,8 +138,8 @@ void Workers::wake_another() {
   if (sleeping_.load() > 0) ::eventfd_write(wake_.get(), 1);
 }
 
-bool Workers::intake(const std::shared_ptr<Channel>& channel) {
-  bool queued = false;
+bool Workers::intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Call>* hand) {
+  bool found = false;
   wire::Submission submission;
   int count = 0;
   for (; count < kIntakeBurst && channel->take(submission); ++count) {
@@ -155,8 +151,8 @@ bool Workers::intake(const std::shared_ptr<Channel>& channel) {
         release_handle(*channel, submission);
         break;
       default:
-        accept(channel, submission);
-        queued = true;
+        accept(channel, submission, hand);
+        found = true;
     }
   }
   // More than a burst: the bell was answered, so it must be rung again for the rest. Not for what
@@ -164,37 +160,62 @@ bool Workers::intake(const std::shared_ptr<Channel>& channel) {
   if (count == kIntakeBurst && channel->has_work() && !channel->closed()) {
     ipc::ring_doorbell(channel->doorbell());
   }
-  return queued;
+  return found;
 }
 
-void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission) {
+void Workers::answer(Channel& channel, const wire::Submission& submission, const Error& error,
+                     uint64_t retry_after_ns) {
+  Outcome outcome;
+  outcome.status = error.code;
+  outcome.message = error.message;
+  outcome.retry_after_ns = retry_after_ns;
+  channel.complete(submission, outcome);
+}
+
+void Workers::accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission,
+                     std::unique_ptr<Call>* hand) {
   std::unique_ptr<Call> call = scheduler_.fresh_call();
   call->channel = channel;
   call->submission = submission;
   call->seen_ns = monotonic_ns();
   if (auto prepared = prepare(*call); !prepared.ok()) {
-    Outcome outcome;
-    outcome.status = prepared.error().code;
-    outcome.message = std::move(prepared.error().message);
-    channel->complete(submission, outcome);
+    answer(*channel, submission, prepared.error());
     scheduler_.recycle(std::move(call));
     return;
   }
-  // The channel may have gone meanwhile.
-  if (auto refused = scheduler_.push(std::move(call))) {
-    channel->drop_call();
-    scheduler_.recycle(std::move(refused));
+  Refusal refusal;
+  const bool at_once = hand != nullptr && *hand == nullptr;
+  switch (scheduler_.take_in(call, most_running(), at_once, refusal)) {
+    case Scheduler::Taken::kQueued:
+      return;
+    case Scheduler::Taken::kStarts:
+      *hand = std::move(call);
+      return;
+    case Scheduler::Taken::kGone:
+      channel->drop_call();
+      break;
+    case Scheduler::Taken::kRefused:
+      answer(*channel, submission, {POCKET_BUSY, std::move(refusal.message)},
+             refusal.retry_after_ns);
   }
+  scheduler_.recycle(std::move(call));
 }
 
 void Workers::cancel(Channel& channel, uint64_t call_id) {
   // A call that runs already is answered when it ends: the client has its answer from the library.
-  std::unique_ptr<Call> call = scheduler_.remove(channel.id(), call_id);
-  if (call == nullptr) return;
-  Outcome outcome;
-  outcome.status = POCKET_CANCELLED;
-  outcome.message = "the call was cancelled before it ran";
-  channel.complete(call->submission, outcome);
+  // What that client lends goes home now.
+  bool was_running = false;
+  std::unique_ptr<Call> call = scheduler_.remove(channel, call_id, &was_running);
+  if (was_running) channel.give_loan_back();
+  if (call == nullptr) {
+    MutexLock lock(followed_mutex_);
+    for (Call* running : followed_) {
+      const bool wanted = running->channel.get() == &channel;
+      if (wanted && running->submission.call_id == call_id) running->cancelled.store(true);
+    }
+    return;
+  }
+  answer(channel, call->submission, {POCKET_CANCELLED, "the call was cancelled before it ran"});
   scheduler_.recycle(std::move(call));
 }
 
@@ -207,25 +228,37 @@ void Workers::release_handle(Channel& channel, const wire::Submission& submissio
   channel.complete(submission, outcome);
 }
 
-std::shared_ptr<Channel> Workers::run_one() {
-  // Who is refused leaves its call queued for those counted in; each of them looks at the queue
-  // again after counting itself out, so that the last one of them finds it.
-  do {
-    std::shared_ptr<Channel> channel;
-    if (running_.fetch_add(1) < most_running()) {
-      if (auto call = scheduler_.pop(most_running())) channel = run(std::move(call));
-    }
-    running_.fetch_sub(1);
-    if (channel != nullptr) return channel;
-  } while (running_.load() < most_running() && scheduler_.ready(most_running()));
-  return nullptr;
+Outcome Workers::run_measured(const Call& call) {
+  // Reading a thread's clock is a system call: short calls go by the clock on the wall.
+  const bool shares = call.channel->model().threads() > 1;
+  if (call.expected_ns > 0 && call.expected_ns < processor_time_.worth_reading_ns(shares)) {
+    Outcome outcome = execute(call, monotonic_ns());
+    outcome.cpu_ns = outcome.compute_ns;
+    return outcome;
+  }
+  const auto start = processor_time_.start(shares);
+  Outcome outcome = execute(call, monotonic_ns());
+  outcome.cpu_ns = processor_time_.end(start);
+  return outcome;
+}
+
+Outcome Workers::run_followed(Call& call) {
+  if (!call.channel->model().follows_calls()) return run_measured(call);
+  {
+    MutexLock lock(followed_mutex_);
+    followed_.push_back(&call);
+  }
+  Outcome outcome = run_measured(call);
+  MutexLock lock(followed_mutex_);
+  std::erase(followed_, &call);
+  return outcome;
 }
 
 std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
-  if (running_.load() < most_running() && scheduler_.ready(most_running())) wake_another();
   const std::shared_ptr<Channel> channel = call->channel;
-  const Outcome outcome = execute(*call, monotonic_ns());
-  scheduler_.ended(*call, outcome.compute_ns, most_running());
+  Outcome outcome = run_followed(*call);
+  const Usage usage{outcome.queue_ns, outcome.compute_ns, outcome.cpu_ns, outcome.status};
+  outcome.loan_is_home = !scheduler_.ended(*call, usage, most_running());
   // Counted before the answer is visible: who has the answer sees it counted.
   auto& counters = channel->model().counters();
   counters.calls.fetch_add(1, std::memory_order_relaxed);
@@ -234,11 +267,12 @@ std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
   counters.compute_ns.fetch_add(outcome.compute_ns, std::memory_order_relaxed);
   counters.last_call_ns.store(call->seen_ns, std::memory_order_relaxed);
   channel->complete(call->submission, outcome);
+  scheduler_.record(*call, usage);
   scheduler_.recycle(std::move(call));
   return channel;
 }
 
-bool Workers::poll(int timeout_ms) {
+bool Workers::poll(int timeout_ms, std::unique_ptr<Call>* hand) {
   std::array<epoll_event, 16> events;
   if (timeout_ms != 0) sleeping_.fetch_add(1);
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_ms);
@@ -246,12 +280,13 @@ bool Workers::poll(int timeout_ms) {
   for (int index = 0; index < count; ++index) {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
     if (token == kWakeToken) continue;
-    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel);
+    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel, hand);
   }
   return count > 0;
 }
 
-bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns) {
+bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
+                      std::unique_ptr<Call>* hand) {
   if (channel->has_spinner.exchange(true)) return false;
   channel->set_parked(false);
   const uint64_t end = monotonic_ns() + spin_ns;
@@ -264,41 +299,49 @@ bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns)
   channel->set_parked(true);
   found = found || channel->has_work();
   channel->has_spinner.store(false);
-  return found && intake(channel);
+  return found && intake(channel, hand);
 }
 
 void Workers::work() {
+  processor_time_.add_worker();
   std::shared_ptr<Channel> last;
   uint64_t last_end_ns = 0;
   uint64_t gap_ns = UINT64_MAX / 2;  // running mean of the pause between two calls
   uint64_t last_poll_ns = 0;
+  std::unique_ptr<Call> hand;  // a call that this thread took in and runs next
   while (!stopping_.load()) {
-    if (auto channel = run_one()) {
+    bool more = hand != nullptr && scheduler_.ready(most_running());
+    std::unique_ptr<Call> call =
+        hand != nullptr ? std::move(hand) : scheduler_.pop(most_running(), &more);
+    if (call != nullptr) {
+      if (more) wake_another();
+      last = run(std::move(call));
       const uint64_t now = monotonic_ns();
       if (now - last_poll_ns >= kPollGapNs) {
         last_poll_ns = now;
-        poll(0);
+        poll(0, &hand);
       }
-      last = std::move(channel);
       last_end_ns = now;
     } else if (last != nullptr) {
       const bool spin = gap_ns < kSpinGapNs;
-      const bool found = (last->has_work() && intake(last)) || (spin && spin_on(last, kSpinNs));
+      const bool found =
+          (last->has_work() && intake(last, &hand)) || (spin && spin_on(last, kSpinNs, &hand));
       const uint64_t gap = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = found ? (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + gap) / 4 : gap_ns;
       if (found) continue;
       // Shortly after a call the next one is likely, and finds the engine's threads awake.
-      if (!poll(kRestMs)) {
+      if (!poll(kRestMs, &hand)) {
         last->model().rest();
         last = nullptr;  // a sleeper keeps nothing of a client alive
-        poll(scheduler_.patience_ms());
+        poll(scheduler_.patience_ms(), &hand);
       }
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {
-      poll(scheduler_.patience_ms());
+      poll(scheduler_.patience_ms(), &hand);
     }
   }
+  if (hand != nullptr) run(std::move(hand));
   ::eventfd_write(wake_.get(), 1);  // the next sleeper ends too
 }
 

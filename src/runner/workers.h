@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/channel.h"
+#include "runner/processor_time.h"
 #include "runner/scheduler.h"
 
 namespace pocket::runner {
@@ -25,11 +26,10 @@ class Workers {
   static Result<std::unique_ptr<Workers>> create();
   ~Workers();
 
-  /// At least this many threads run calls from now on.
+  /// At least this many threads run calls from now on. There is one more, which takes calls in
+  /// while all the others run some: for clients that lend from the moment they call, and for calls
+  /// that need not wait for longer ones (Scheduler).
   void grow_to(uint32_t threads);
-  /// One thread more, which only takes calls in while all the others run some: for clients that
-  /// lend from the moment they call.
-  void take_in_while_busy();
   /// At most this many of them run calls at the same time; 0: all of them.
   void limit_to(uint32_t threads);
   Result<void> add(std::shared_ptr<Channel> channel);
@@ -37,6 +37,7 @@ class Workers {
   std::shared_ptr<Channel> remove(uint32_t channel);
   std::shared_ptr<Channel> find(uint32_t channel) const;
   std::vector<std::shared_ptr<Channel>> all() const;
+  Scheduler& scheduler() { return scheduler_; }
 
   /// Lets running calls end, answers queued ones with `reason`, and ends the threads.
   void shut_down(const Error& reason = {POCKET_CANCELLED, "the service is shutting down"});
@@ -44,17 +45,24 @@ class Workers {
  private:
   Workers() = default;
   void work();
-  /// Takes in what waits on a channel; true when something was queued.
-  bool intake(const std::shared_ptr<Channel>& channel);
-  void accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission);
+  /// Takes in what waits on a channel; true when there is something to run. With a `hand` that is
+  /// empty, a call that nobody waits before goes there instead of into the queue.
+  bool intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Call>* hand);
+  void accept(const std::shared_ptr<Channel>& channel, const wire::Submission& submission,
+              std::unique_ptr<Call>* hand);
+  void answer(Channel& channel, const wire::Submission& submission, const Error& error,
+              uint64_t retry_after_ns = 0);
   void cancel(Channel& channel, uint64_t call_id);
   void release_handle(Channel& channel, const wire::Submission& submission);
-  /// Runs one queued call; nullptr when there is none or no more may run now, else its channel.
-  std::shared_ptr<Channel> run_one();
+  /// Runs a started call; returns its channel.
   std::shared_ptr<Channel> run(std::unique_ptr<Call> call);
+  Outcome run_measured(const Call& call);
+  /// run_measured(), and meanwhile cancel() finds the call where its engine looks at that.
+  Outcome run_followed(Call& call);
   /// Looks for doorbells, sleeping up to `timeout_ms` (-1: for ever); false: there was none.
-  bool poll(int timeout_ms);
-  bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns);
+  bool poll(int timeout_ms, std::unique_ptr<Call>* hand);
+  bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
+               std::unique_ptr<Call>* hand);
   void wake_another();
   /// How many calls may run at the same time.
   uint32_t most_running() const { return std::min(limit_.load(), runners_.load()); }
@@ -62,16 +70,17 @@ class Workers {
   UniqueFd epoll_;
   UniqueFd wake_;
   Scheduler scheduler_;
+  ProcessorTime processor_time_;
   mutable SharedMutex channels_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_
       POCKET_GUARDED_BY(channels_mutex_);
   Mutex threads_mutex_;
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
+  Mutex followed_mutex_;
+  std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};
-  std::atomic<uint32_t> running_{0};  // calls in the engine
   std::atomic<uint32_t> limit_{UINT32_MAX};
-  std::atomic<uint32_t> runners_{0};                      // threads that may run calls
-  uint32_t spare_ POCKET_GUARDED_BY(threads_mutex_) = 0;  // threads beyond these
+  std::atomic<uint32_t> runners_{0};  // threads that may run calls; there is one more
   std::atomic<bool> stopping_{false};
 };
 

@@ -80,8 +80,8 @@ Result<void> forbid_privileges() {
 Result<void> replace_files(const Entry& entry, bool& undone) {
   undone = true;
   FileTree tree = entry.tree;
-  if (!entry.plugin.empty()) {
-    POCKET_ASSIGN_OR_RETURN(const auto folders, library_folders(entry.plugin));
+  for (const std::string& plugin : entry.plugins) {
+    POCKET_ASSIGN_OR_RETURN(const auto folders, library_folders(plugin));
     tree.shown.insert(tree.shown.end(), folders.begin(), folders.end());
   }
   ::tzset();  // while the machine's time zone can be read

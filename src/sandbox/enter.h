@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "sandbox/file_tree.h"
@@ -11,8 +12,8 @@ namespace pocket::sandbox {
 
 struct Entry {
   Settings settings;
-  std::string plugin;  // the engine's; its libraries stay visible. Empty: none
-  FileTree tree;       // beside these
+  std::vector<std::string> plugins;  // of the engines; their libraries stay visible
+  FileTree tree;                     // beside these
 };
 
 /// Everything but the system calls, in the order that lets each step do its work; one thread,

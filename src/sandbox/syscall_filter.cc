@@ -108,7 +108,9 @@ void allow_descriptors(Filter& filter) {
                             F_SETLKW, kGetSeals}) {
     filter.allow(SCMP_SYS(fcntl), equals(1, static_cast<uint64_t>(command)));
   }
+  // Refused, not forbidden: libraries do it in good faith to files that they read.
   filter.allow(SCMP_SYS(fcntl), equals(1, F_SETFL), has_bits(2, O_NONBLOCK, O_NONBLOCK));
+  filter.refuse(EPERM, SCMP_SYS(fcntl), equals(1, F_SETFL), has_bits(2, O_NONBLOCK, 0));
 }
 
 void allow_names(Filter& filter) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,20 @@ std::optional<int> error_number(std::string_view name) {
   if (name == "ENOSYS") return ENOSYS;
   if (name == "ENOTTY") return ENOTTY;
   return std::nullopt;
+}
+
+/// What either of the two needs is allowed.
+void add_list(const SyscallList& more, SyscallList& list) {
+  for (const SyscallRule& rule : more.rules) {
+    const auto known = std::ranges::find(list.rules, rule.name, &SyscallRule::name);
+    if (known == list.rules.end()) {
+      list.rules.push_back(rule);
+    } else if (rule.refusal == 0) {
+      known->refusal = 0;
+    }
+  }
+  list.executable_memory |= more.executable_memory;
+  list.written_files |= more.written_files;
 }
 
 }  // namespace
@@ -60,14 +75,19 @@ Result<SyscallList> common_syscalls() {
   return list;
 }
 
-Result<SyscallList> syscalls_of(const std::string& plugin) {
-  POCKET_ASSIGN_OR_RETURN(SyscallList list, common_syscalls());
-  const std::string path = std::filesystem::path(plugin).replace_extension(".syscalls").string();
-  std::ifstream file(path);
-  if (!file) return list;
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  POCKET_RETURN_IF_ERROR(parse_syscalls(text, path, list));
-  return list;
+Result<SyscallList> syscalls_of(const std::vector<std::string>& plugins) {
+  POCKET_ASSIGN_OR_RETURN(const SyscallList common, common_syscalls());
+  SyscallList list;
+  for (const auto& plugin : plugins) {
+    SyscallList own = common;
+    const auto path = std::filesystem::path(plugin).replace_extension(".syscalls").string();
+    if (std::ifstream file(path); file) {
+      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      POCKET_RETURN_IF_ERROR(parse_syscalls(text, path, own));
+    }
+    add_list(own, list);
+  }
+  return plugins.empty() ? common : list;
 }
 
 }  // namespace pocket::sandbox

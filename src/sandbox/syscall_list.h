@@ -27,8 +27,8 @@ Result<void> parse_syscalls(std::string_view text, const std::string& name, Sysc
 /// What every runner needs: threads, memory, files to read, the descriptors it was given.
 Result<SyscallList> common_syscalls();
 
-/// The common list, and that of the engine's plugin, `<plugin without .so>.syscalls`, if there is
-/// one.
-Result<SyscallList> syscalls_of(const std::string& plugin);
+/// The common list, and those of the engines' plugins, `<plugin without .so>.syscalls`, where there
+/// are some. What one engine needs is allowed, whatever another one says.
+Result<SyscallList> syscalls_of(const std::vector<std::string>& plugins);
 
 }  // namespace pocket::sandbox

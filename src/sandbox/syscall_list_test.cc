@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <seccomp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 namespace pocket::sandbox {
 namespace {
@@ -46,6 +49,22 @@ TEST(SyscallList, NamesTheLineItDoesNotUnderstand) {
   }
 }
 
+TEST(SyscallList, WhatOneOfSeveralEnginesNeedsIsAllowed) {
+  const std::string folder = ::testing::TempDir() + "syscalls-" + std::to_string(::getpid());
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/a.syscalls") << "+executable-memory\nsocket = EACCES\nmkdir\n";
+  std::ofstream(folder + "/b.syscalls") << "socket\nmkdir = EPERM\nread = EPERM\n";
+  const auto list = syscalls_of({folder + "/a.so", folder + "/b.so", folder + "/none.so"});
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(list.ok()) << list.error().message;
+  EXPECT_EQ(refusal_of(*list, "socket"), 0);
+  EXPECT_EQ(refusal_of(*list, "mkdir"), 0);
+  EXPECT_EQ(refusal_of(*list, "read"), 0) << "the other engine needs it";
+  EXPECT_EQ(refusal_of(*list, "unlink"), EACCES);
+  EXPECT_TRUE(list->executable_memory);
+  EXPECT_FALSE(list->written_files);
+}
+
 TEST(SyscallList, EveryCallOfTheCommonListExistsAndTheDangerousOnesAreNotOnIt) {
   const auto list = common_syscalls();
   ASSERT_TRUE(list.ok()) << list.error().message;
@@ -77,8 +96,6 @@ TEST(SyscallList, EveryCallOfTheCommonListExistsAndTheDangerousOnesAreNotOnIt) {
                            "open_by_handle_at",
                            "pidfd_getfd",
                            "memfd_create",
-                           "chmod",
-                           "unlink",
                            "prctl"}) {
     EXPECT_EQ(refusal_of(*list, name), -1) << name;
   }

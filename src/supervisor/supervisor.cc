@@ -21,6 +21,7 @@ namespace pocket::supervisor {
 namespace {
 
 constexpr int kCannotStart = 1;  // exit status of a child whose program could not be executed
+constexpr int kReplaceMe = 75;   // of one that wants its program, as it is now, started instead
 
 std::string describe(int status) {
   if (WIFSIGNALED(status)) {
@@ -48,7 +49,10 @@ int milliseconds_until(uint64_t due_ns) {
 }  // namespace
 
 Result<Supervisor> Supervisor::create(Options options) {
-  Supervisor supervisor(std::move(options));
+  POCKET_ASSIGN_OR_RETURN(Keeper keeper, Keeper::create());
+  Supervisor supervisor(std::move(options), std::move(keeper));
+  // Runners that a process left behind come to this one when they end.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals, signal);
@@ -93,7 +97,7 @@ void Supervisor::become_program(int ready_fd, pid_t supervisor) {
   if (::getppid() != supervisor) ::_exit(kCannotStart);  // it died before the line above
   ::signal(SIGPIPE, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
-  ::fcntl(ready_fd, F_SETFD, 0);
+  keeper_.hand_over(&ready_fd);
   auto command = options_.command;
   std::string flag = "--ready-fd", number = std::to_string(ready_fd);
   command.insert(command.end(), {flag.data(), number.data(), nullptr});
@@ -104,10 +108,13 @@ void Supervisor::become_program(int ready_fd, pid_t supervisor) {
 
 Supervisor::Ending Supervisor::watch() {
   while (true) {
-    std::array<pollfd, 2> entries = {{{signals_.get(), POLLIN, 0}, {ready_pipe_.get(), POLLIN, 0}}};
+    std::array<pollfd, 3> entries = {{{signals_.get(), POLLIN, 0},
+                                      {ready_pipe_.get(), POLLIN, 0},
+                                      {keeper_.socket(), POLLIN, 0}}};
     if (::poll(entries.data(), entries.size(), -1) < 0) continue;
     // First of all: one that became ready and died at once has been ready.
     if (entries[1].revents != 0) read_ready();
+    if (entries[2].revents != 0) keeper_.take_in();
     if (entries[0].revents != 0) take_signal();
     if (reap()) return {status_, ready_, monotonic_ns() - started_ns_};
   }
@@ -151,6 +158,7 @@ bool Supervisor::reap() {
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
     if (pid != child_) continue;
     read_ready();
+    keeper_.take_in();  // what it said last
     status_ = status;
     child_ = -1;
     return true;
@@ -166,6 +174,10 @@ std::optional<int> Supervisor::after(const Ending& ending) {
   // What it does not like at its very first start is told to whoever starts it.
   if (exited && !ever_ready_) return WEXITSTATUS(ending.status);
   if (options_.background && !log_.empty()) log_to(log_);
+  if (exited && ending.ready && WEXITSTATUS(ending.status) == kReplaceMe) {
+    say("info", "pocketd is replaced by the program that is installed now");
+    return std::nullopt;
+  }
   const std::string what = "pocketd " + describe(ending.status) + " after " +
                            seconds(ending.life_ns) + (ending.ready ? "" : ", before it was ready");
   const auto delay = restarts_.delay_ns(ending.ready, ending.life_ns);

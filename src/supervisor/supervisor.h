@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "supervisor/keeper.h"
 #include "supervisor/restarts.h"
 
 namespace pocket::supervisor {
@@ -25,7 +26,8 @@ struct Options {
 };
 
 /// One thread, nothing on the heap worth mentioning. SIGTERM and SIGINT are passed on and end the
-/// supervision. The kernel ends the process with SIGTERM when the supervisor is killed.
+/// supervision. The kernel ends the process with SIGTERM when the supervisor is killed. What
+/// the process hands in (Keeper) the next one gets, and what it leaves running is reaped here.
 class Supervisor {
  public:
   /// Takes over SIGTERM, SIGINT and SIGCHLD of this process.
@@ -43,7 +45,8 @@ class Supervisor {
     uint64_t life_ns = 0;
   };
 
-  explicit Supervisor(Options options) : options_(std::move(options)) {}
+  Supervisor(Options options, Keeper keeper)
+      : options_(std::move(options)), keeper_(std::move(keeper)) {}
   Result<void> start();
   [[noreturn]] void become_program(int ready_fd, pid_t supervisor);
   Ending watch();
@@ -54,6 +57,7 @@ class Supervisor {
   bool pause(uint64_t delay_ns);
 
   Options options_;
+  Keeper keeper_;
   UniqueFd signals_;
   sigset_t mask_before_{};
   Restarts restarts_;

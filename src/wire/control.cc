@@ -13,7 +13,7 @@ Result<control::MessageT> decode_message(std::span<const uint8_t> packet) {
   }
   control::MessageT message;
   control::GetMessage(packet.data())->UnPackTo(&message);
-  if (message.body.type == control::Body::NONE) {
+  if (message.body.type == control::Body::NONE || message.body.value == nullptr) {
     return Error{POCKET_DATA_LOSS, "control message without a body, or of an unknown kind"};
   }
   return message;

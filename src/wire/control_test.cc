@@ -106,6 +106,17 @@ TEST(Control, MessageWithoutBodyIsRefused) {
   EXPECT_EQ(message.error().code, POCKET_DATA_LOSS);
 }
 
+TEST(Control, BodyOfAKindWithoutItsTableIsRefused) {
+  flatbuffers::FlatBufferBuilder builder;
+  control::MessageBuilder message(builder);
+  message.add_id(7);
+  message.add_body_type(control::Body::Opened);
+  control::FinishMessageBuffer(builder, message.Finish());
+  const auto decoded = decode_message({builder.GetBufferPointer(), builder.GetSize()});
+  ASSERT_FALSE(decoded.ok());
+  EXPECT_EQ(decoded.error().code, POCKET_DATA_LOSS);
+}
+
 TEST(Control, EveryTruncationIsRefusedOrWellFormed) {
   const auto packet = encode_message(77, loaded_message());
   EXPECT_FALSE(decode_message({}).ok());

@@ -55,9 +55,15 @@ struct Completion {
   uint64_t queue_ns;      // from seen by the runner to start of the engine
   uint64_t compute_ns;    // inside the engine
   uint64_t needed_bytes;  // OUTPUT_TOO_SMALL: bytes of response arena the outputs need in total
-  uint64_t reserved[3];
+  uint64_t cpu_ns;        // processor time of the call, of all threads
+  uint32_t lent_cpu;      // what its client lent, in thousandths of a processor
+  uint32_t borrowed_cpu;  // what the runner had borrowed from all its clients
+  uint32_t lent_memory_pages;  // what its client lent, in pages of 4096 bytes
+  uint32_t retry_after_us;     // BUSY: when to try again; 0: unknown
 };
 static_assert(sizeof(Completion) == 64, "one cache line");
+static_assert(offsetof(Completion, cpu_ns) == 40, "appended where zeros were");
+static_assert(offsetof(Completion, retry_after_us) == 60, "the last word");
 static_assert(std::is_trivially_copyable_v<Completion>, "copied by bytes across processes");
 
 enum TensorFlags : uint32_t {

@@ -47,7 +47,11 @@ TEST(Layout, CompletionOffsets) {
   EXPECT_EQ(offsetof(Completion, queue_ns), 16u);
   EXPECT_EQ(offsetof(Completion, compute_ns), 24u);
   EXPECT_EQ(offsetof(Completion, needed_bytes), 32u);
-  EXPECT_EQ(offsetof(Completion, reserved), 40u);
+  EXPECT_EQ(offsetof(Completion, cpu_ns), 40u);
+  EXPECT_EQ(offsetof(Completion, lent_cpu), 48u);
+  EXPECT_EQ(offsetof(Completion, borrowed_cpu), 52u);
+  EXPECT_EQ(offsetof(Completion, lent_memory_pages), 56u);
+  EXPECT_EQ(offsetof(Completion, retry_after_us), 60u);
   EXPECT_EQ(sizeof(Completion), 64u);
 }
 
@@ -106,10 +110,11 @@ TEST(Layout, GoldenSubmission) {
 }
 
 TEST(Layout, GoldenCompletion) {
-  const Completion completion{7, POCKET_FLOAT64, 128, 0x1122, 0x3344, 0x55, {}};
+  const Completion completion{7,    POCKET_FLOAT64, 128,  0x1122, 0x3344, 0x55,
+                              0x66, 0x77,           0x88, 0x99,   0xaa};
   EXPECT_EQ(hex(completion),
             "0700000000000000 0b00000080000000 2211000000000000 4433000000000000 "
-            "5500000000000000 0000000000000000 0000000000000000 0000000000000000");
+            "5500000000000000 6600000000000000 7700000088000000 99000000aa000000");
 }
 
 TEST(Layout, GoldenTensorRecord) {

@@ -45,7 +45,10 @@ class KillTest : public ::testing::Test {
     pocket::testing::write_file(config, "[service]\ndrain_seconds = 0.1\n");
     ASSERT_TRUE(service_.start({"--config", config})) << service_.log();
   }
-  ConnectOptions to_service() const { return ConnectOptions{.socket = service_.socket()}; }
+  /// What fails is seen as it is.
+  ConnectOptions to_service() const {
+    return ConnectOptions{.socket = service_.socket(), .retry = false};
+  }
   pocket::testing::TestService service_;
 };
 

@@ -13,7 +13,7 @@
 #include <map>
 #include <thread>
 
-#include "base/engine_names.h"
+#include "cases.h"
 #include "expected.h"
 #include "fixture.h"
 
@@ -85,7 +85,7 @@ TEST_F(EqualityTest, EveryModelWithEveryEngine) {
   const Expected expected = read_expected(POCKET_EXPECTED_FILE);
   const char* only = std::getenv("POCKET_EQUALITY_ONLY");
   Outcomes outcomes;
-  const auto engines = list_engines(POCKET_ENGINE_DIR);
+  const auto engines = model_engines(POCKET_ENGINE_DIR);
   for (const auto& engine : engines) {
     auto plugin = engine::Plugin::load(POCKET_ENGINE_DIR, engine);
     ASSERT_TRUE(plugin.ok()) << plugin.error().message;
@@ -144,7 +144,7 @@ class ParallelTest : public EqualityTest {
 };
 
 TEST_F(ParallelTest, CallsThatRunAtOnceGetTheSameAnswers) {
-  for (const auto& engine : list_engines(POCKET_ENGINE_DIR)) {
+  for (const auto& engine : model_engines(POCKET_ENGINE_DIR)) {
     if (engine == "null") continue;
     auto plugin = engine::Plugin::load(POCKET_ENGINE_DIR, engine);
     ASSERT_TRUE(plugin.ok()) << plugin.error().message;

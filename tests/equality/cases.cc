@@ -12,6 +12,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "base/engine_names.h"
 #include "pocket/dtype.h"
 
 namespace pocket::equality {
@@ -116,6 +117,12 @@ void link_models(const std::vector<Case>& cases, const std::string& models) {
   for (const auto& each : cases) {
     fs::create_directory_symlink(fs::absolute(each.folder), fs::path(models) / each.name);
   }
+}
+
+std::vector<std::string> model_engines(const std::string& engine_dir) {
+  auto engines = list_engines(engine_dir);
+  std::erase_if(engines, [](const auto& name) { return name == "handler" || name == "pipeline"; });
+  return engines;
 }
 
 }  // namespace pocket::equality

@@ -52,4 +52,8 @@ void link_models(const std::vector<Case>& cases, const std::string& models);
 std::string difference(const Tensor& wanted, int32_t dtype, const std::vector<int64_t>& shape,
                        const std::string& bytes);
 
+/// The engines in a folder that read models. Handlers and pipelines are loaded like engines, but
+/// have formats and tests of their own.
+std::vector<std::string> model_engines(const std::string& engine_dir);
+
 }  // namespace pocket::equality

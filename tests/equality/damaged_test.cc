@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "answers.h"
-#include "base/engine_names.h"
+#include "cases.h"
 #include "damage.h"
 #include "fixture.h"
 #include "model/digest.h"
@@ -107,7 +107,7 @@ class DamagedTest : public EqualityTest {
 };
 
 TEST_F(DamagedTest, OneModelsDamageIsNobodyElses) {
-  const auto built = list_engines(POCKET_ENGINE_DIR);
+  const auto built = model_engines(POCKET_ENGINE_DIR);
   for (const auto& source : sources()) {
     const std::string bytes = read_file(find(source.model).folder + "/1/" + source.file);
     ASSERT_GT(bytes.size(), 64U) << source.model;

@@ -6,7 +6,7 @@
 #include <regex>
 #include <set>
 
-#include "base/engine_names.h"
+#include "cases.h"
 #include "engine/model.h"
 #include "engine/plugin.h"
 #include "fixture.h"
@@ -66,7 +66,7 @@ std::set<std::string> known_options(const std::string& engine, const std::string
 
 TEST(Documented, OptionsOfEachEngine) {
   const std::string repository = test_models_root() + "/repository/";
-  for (const auto& engine : list_engines(POCKET_ENGINE_DIR)) {
+  for (const auto& engine : model_engines(POCKET_ENGINE_DIR)) {
     const std::string model = engine == "null" ? "echo_int8/1/model.null" : "scalar/1/model.onnx";
     EXPECT_EQ(documented_options(engine), known_options(engine, repository + model)) << engine;
   }

@@ -60,6 +60,7 @@ class CallsTest : public ::testing::Test {
     pocket_connect_options options{};
     options.struct_size = sizeof(options);
     options.socket_path = socket.c_str();
+    options.retry = 1;  // what fails is seen as it is; retry_test.cc has the rest
     return pocket_connect(&options, &session_);
   }
   pocket_model* open(const char* name) {

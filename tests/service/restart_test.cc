@@ -78,13 +78,13 @@ class ClosedLoop {
   std::jthread thread_;
 };
 
-TEST(RestartTest, FourThreadsInClosedLoopsSurviveFiveKills) {
+TEST(RestartTest, NoCallFailsWhenPocketdIsKilledFiveTimes) {
   pocket::testing::TestService service;
   // Long enough that most kills come in the middle of calls.
   service.add_null_model("echo", std::string("delay_us = 2000\n") + pocket::testing::kEcho);
   pocket::testing::write_file(service.models() + "/echo/model.toml", "concurrency = 4\n");
   ASSERT_TRUE(service.start_supervised()) << service.log();
-  const Session session(ConnectOptions{.socket = service.socket()});
+  const Session session(ConnectOptions{.socket = service.socket(), .retry = false});
   const Model model(session, "echo");
   ClosedLoop loops[4] = {ClosedLoop(model), ClosedLoop(model), ClosedLoop(model),
                          ClosedLoop(model)};
@@ -110,19 +110,13 @@ TEST(RestartTest, FourThreadsInClosedLoopsSurviveFiveKills) {
     })) << service.log();
     ASSERT_TRUE(all_go_on(3)) << "a thread hangs; " << service.log();
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
-    std::printf("kill %d: every thread has answers again after %.0f ms\n", kill + 1, took.count());
+    std::printf("kill %d: another pocketd after %.0f ms\n", kill + 1, took.count());
   }
-  int failed = 0;
-  for (const auto& loop : loops) {
-    failed += loop.failed();
-    EXPECT_EQ(loop.problem(), "");
-  }
-  EXPECT_GT(failed, 0) << "no kill hit a call";
   ASSERT_TRUE(all_go_on(50));
-  int failed_later = 0;
-  for (const auto& loop : loops) failed_later += loop.failed();
-  EXPECT_EQ(failed_later, failed) << "calls fail long after the last kill";
-  std::printf("%d calls failed, every one retryable\n", failed);
+  for (const auto& loop : loops) {
+    EXPECT_EQ(loop.problem(), "");
+    EXPECT_EQ(loop.failed(), 0) << "a call failed, without any retry";
+  }
 }
 
 TEST(RestartTest, ACallIsToldWhenPocketdAndItsRunnerDieTogether) {
@@ -131,7 +125,8 @@ TEST(RestartTest, ACallIsToldWhenPocketdAndItsRunnerDieTogether) {
     service.add_null_model("hang", pocket::testing::kHang);
     pocket::testing::write_file(service.models() + "/hang/model.toml", "warmup = false\n");
     ASSERT_TRUE(service.start()) << service.log();
-    const Session session(ConnectOptions{.socket = service.socket(), .wait_mode = mode});
+    const Session session(
+        ConnectOptions{.socket = service.socket(), .wait_mode = mode, .retry = false});
     const Model model(session, "hang");
     Call call(model);
     call.input<float>(0, {1})[0] = 1;

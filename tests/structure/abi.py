@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-HEADERS = ("status.h", "dtype.h", "engine.h", "pocket.h")
+HEADERS = ("status.h", "dtype.h", "engine.h", "handler.h", "pocket.h")
 LIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "abi.txt")
 
 

@@ -25,6 +25,8 @@ ROOMS = {
     "src/cgroup": {"src/base"},
     "src/model": {"src/base"},
     "src/picture": {"src/base"},
+    "src/tensor": {"src/base", "pocket/engine.h"},
+    "src/operations": {"src/tensor", "src/picture", "src/base"},
     "src/ipc": {"src/wire", "src/base"},
     "src/engine": {"src/model", "src/base", "pocket/engine.h"},
     "src/runner": {"src/engine", "src/model", "src/ipc", "src/sandbox", "src/wire", "src/base",
@@ -39,6 +41,11 @@ ROOMS = {
     "src/gateway": {"src/client", "src/base", "pocket/pocket.h"},
     "engines/*": {"pocket/engine.h"},
     "engines/null": {"src/base", "pocket/engine.h"},  # it may use its host's arithmetic and clock
+    # They put other models together, with tensors of their own between them.
+    "engines/handler": {"src/tensor", "src/base", "pocket/engine.h", "pocket/handler.h"},
+    "engines/pipeline": {"src/operations", "src/tensor", "src/model", "src/base", "pocket/engine.h"},
+    "handlers/*": {"src/operations", "src/tensor", "src/base", "pocket/handler.hpp"},
+    "src/protoc": set(),
     # engine and base are for the monolithic twins, which run the same model in their own process.
     "apps/*": {"apps/common", "src/picture", "src/engine", "src/model", "src/base",
                "pocket/engine.h", "pocket/pocket.h", "pocket/pocket.hpp"},
@@ -50,7 +57,7 @@ ROOMS = {
     "apps/ssdresnet50v1_640x640": {"apps/detect"},
 }
 
-FOLDERS = ("src", "engines", "apps")
+FOLDERS = ("src", "engines", "handlers", "apps")
 SUFFIXES = (".h", ".hpp", ".cc", ".cpp", ".c")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 

@@ -149,7 +149,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    const pocket::Session session({.client_name = std::string(options.name)});
+    // What fails is to be seen.
+    const pocket::Session session({.client_name = std::string(options.name), .retry = false});
     const pocket::Model model(session, std::string(options.model));
     if (!make_calls(model, options, limit)) return 1;
     int signal = SIGUSR1;

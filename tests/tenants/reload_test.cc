@@ -90,8 +90,8 @@ TEST_F(ReloadTest, AModelThatIsNotAllowedAnyMoreIsTakenAway) {
   const std::string before = "[access]\nstrict = true\n" + own_socket("camera");
   configure(before + "[tenant.camera]\nmodels = ['echo', 'slow']\n");
   start();
-  const Session session(
-      ConnectOptions{.socket = socket_of("camera"), .client_name = "test", .reconnect = true});
+  const Session session(ConnectOptions{
+      .socket = socket_of("camera"), .client_name = "test", .reconnect = true, .retry = false});
   const Model echo(session, "echo"), slow(session, "slow");
   Call running(slow);
   running.input<float>(0, {4})[0] = 1;

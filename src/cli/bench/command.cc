@@ -13,6 +13,7 @@ void add_bench_command(CLI::App& app, Action& action) {
   add_bench_latency(*bench, action);
   add_bench_eval_policy(*bench, action);
   add_bench_lend(*bench, action);
+  add_bench_fairness(*bench, action);
   bench->final_callback(
       [&action] { action = [measure = std::move(action)] { return watched(measure); }; });
 }

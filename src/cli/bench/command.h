@@ -10,5 +10,6 @@ void add_bench_isolation(CLI::App& bench, Action& action);
 void add_bench_latency(CLI::App& bench, Action& action);
 void add_bench_eval_policy(CLI::App& bench, Action& action);
 void add_bench_lend(CLI::App& bench, Action& action);
+void add_bench_fairness(CLI::App& bench, Action& action);
 
 }  // namespace pocket::cli
