@@ -13,6 +13,7 @@ TenantsTest::TenantsTest() : config_(service_.folder() + "/pocketd.toml") {
   service_.add_null_model("echo", kEcho);
   service_.add_null_model("slow", kSlowEcho);
   service_.add_null_model("secret", kEcho);
+  service_.add_null_model("busy", std::string("busy_us = 50000\n") + kEcho);
   write_file(service_.models() + "/secret/model.toml", "public = false\n");
   ::chmod(service_.folder().c_str(), 0755);  // other users come through it
 }

@@ -25,8 +25,9 @@ class TenantsTest : public ::testing::Test {
   void configure(const std::string& text) { write_file(config_, text); }
   void start();
 
+  /// "Not now" is what many of these tests look for: nothing is tried again by itself.
   static ConnectOptions through(const std::string& socket) {
-    return {.socket = socket, .client_name = "test", .reconnect = false};
+    return {.socket = socket, .client_name = "test", .reconnect = false, .retry = false};
   }
   /// A tenant as an administrator sees it.
   wire::control::TenantEntryT tenant(const std::string& name) const;

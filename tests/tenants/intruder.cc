@@ -280,7 +280,9 @@ int32_t fill(std::vector<std::unique_ptr<Thing>>& things, size_t wanted, Make ma
 
 void try_limits(const pocket::Session& session) {
   std::vector<std::unique_ptr<pocket::Session>> sessions;
-  int32_t last = fill(sessions, 7, [] { return std::make_unique<pocket::Session>(); });
+  int32_t last = fill(sessions, 7, [] {
+    return std::make_unique<pocket::Session>(pocket::ConnectOptions{.retry = false});
+  });
   check(last == POCKET_BUSY && sessions.size() == 7, "clients: no more than 8, with the first");
   sessions.clear();
 
@@ -294,6 +296,17 @@ void try_limits(const pocket::Session& session) {
     call.run();
   });
   check(grown == POCKET_RESOURCE_EXHAUSTED, "shared memory: no more than 32 MiB");
+
+  const pocket::Model slow(session, "slow");
+  std::vector<std::unique_ptr<pocket::Call>> calls;
+  for (int index = 0; index < 12; ++index) {
+    calls.push_back(std::make_unique<pocket::Call>(slow));
+    calls.back()->input<float>(0, {4});
+    calls.back()->submit();
+  }
+  int busy = 0;
+  for (auto& call : calls) busy += status_of([&] { call->wait(); }) == POCKET_BUSY;
+  check(busy >= 1 && busy <= 8, "calls in flight: no more than 4");
 }
 
 int attack(const std::vector<pid_t>& pids) {
@@ -305,7 +318,7 @@ int attack(const std::vector<pid_t>& pids) {
     try_messages(client);
     try_lists(client);
   }
-  const pocket::Session session;
+  const pocket::Session session({.retry = false});  // "not now" is an answer here
   try_models(session);
   try_limits(session);
   return all_held ? 0 : 1;

@@ -86,6 +86,77 @@ TEST_F(LimitsTest, SharedBytes) {
   EXPECT_LE(tenant("camera").region_bytes, 8388608U);
 }
 
+TEST_F(LimitsTest, CallsInFlightOfAllChannelsTogether) {
+  start_with("in_flight = 3\n");
+  const Session session = connect(), other = connect();
+  const Model first(session, "slow"), second(other, "slow");
+  std::deque<Call> calls;
+  for (int index = 0; index < 8; ++index) {
+    Call& call = calls.emplace_back(index % 2 == 0 ? first : second);
+    call.input<float>(0, {4})[0] = 1;
+    call.submit();
+  }
+  int answered = 0, refused = 0;
+  for (Call& call : calls) {
+    const Outcome outcome = outcome_of([&] { call.wait(); });
+    if (outcome.status == POCKET_OK) {
+      ++answered;
+    } else {
+      EXPECT_THAT(outcome, fails_with(POCKET_BUSY, "tenant 'camera'", "in_flight", "try again"));
+      ++refused;
+    }
+  }
+  // Taken in within the 0.2 s that a call takes, or some of the later ones find a place free.
+  EXPECT_GE(answered, 3);
+  EXPECT_GE(refused, 1);
+  EXPECT_THAT(calling(first), succeeds()) << "not now was not never";
+  // One after the other never meets the limit, however fast.
+  const Model fast(session, "echo");
+  for (int index = 0; index < 200; ++index) ASSERT_THAT(calling(fast), succeeds());
+}
+
+TEST_F(LimitsTest, CallsPerSecond) {
+  constexpr int kRate = 20;
+  constexpr double kBurstSeconds = 0.1;
+  start_with("calls_per_second = 20\n");
+  const Session session = connect(), other = connect();
+  const Model first(session, "echo"), second(other, "echo");
+  const uint64_t began = monotonic_ns();
+  int answered = 0, refused = 0;
+  while (refused < 30) {
+    const Outcome outcome = calling((answered + refused) % 2 == 0 ? first : second);
+    if (outcome.status == POCKET_OK) {
+      ++answered;
+      continue;
+    }
+    ASSERT_THAT(outcome,
+                fails_with(POCKET_BUSY, "tenant 'camera'", "calls_per_second", "try again in"));
+    ASSERT_EQ(pocket_status_is_retryable(outcome.status), 1);
+    ++refused;
+  }
+  const double seconds = static_cast<double>(monotonic_ns() - began) / 1e9;
+  EXPECT_THAT(answered, AllOf(Ge(1), Le(static_cast<int>((kBurstSeconds + seconds) * kRate) + 2)));
+  const Session stranger = connect("shop");
+  const Model foreign(stranger, "echo");
+  for (int index = 0; index < 3 * kRate; ++index) ASSERT_THAT(calling(foreign), succeeds());
+  EXPECT_TRUE(eventually([&] { return calling(first).status == POCKET_OK; }));
+}
+
+TEST_F(LimitsTest, ShareOfProcessorTime) {
+  start_with("cpu_share = 0.01\n");
+  const Session session = connect(), stranger = connect("shop");
+  const Model model(session, "busy"), foreign(stranger, "busy");
+  Outcome outcome;
+  int answered = 0;
+  while (outcome.status == POCKET_OK && answered < 100) {
+    outcome = calling(model);
+    answered += outcome.status == POCKET_OK;
+  }
+  EXPECT_THAT(outcome, fails_with(POCKET_BUSY, "tenant 'camera'", "cpu_share", "try again in"));
+  EXPECT_GE(answered, 1);
+  for (int index = 0; index < 5; ++index) EXPECT_THAT(calling(foreign), succeeds());
+}
+
 TEST_F(LimitsTest, WhatAKilledClientHadIsFree) {
   start_with("sessions = 1\nchannels = 3\nshared_bytes = 16777216\nin_flight = 2\n");
   int pipe[2];

@@ -49,9 +49,9 @@ TEST_F(PermissionTest, WithoutStrictModePublicModelsAreForEverybody) {
   EXPECT_THAT(opening(socket_of("shop"), "slow"), succeeds());
   EXPECT_THAT(opening(socket_of("shop"), "secret"),
               fails_with(POCKET_PERMISSION_DENIED, "tenant 'shop'", "'secret'", "models"));
-  EXPECT_THAT(models(socket_of("shop")), ElementsAre("echo", "slow"));
+  EXPECT_THAT(models(socket_of("shop")), ElementsAre("busy", "echo", "slow"));
   const Outcome unknown = opening(socket_of("shop"), "slwo");
-  EXPECT_THAT(unknown, fails_with(POCKET_NOT_FOUND, "it may use: echo, slow"));
+  EXPECT_THAT(unknown, fails_with(POCKET_NOT_FOUND, "it may use: busy, echo, slow"));
   EXPECT_THAT(unknown.message, Not(HasSubstr("secret")));
   EXPECT_THAT(unknown.message, Not(HasSubstr(folder())));
   EXPECT_THAT(opening(service_.socket(), "secret"), succeeds()) << "an administrator's";
@@ -112,8 +112,8 @@ TEST_F(PermissionTest, EachSeesItsOwnTenant) {
 
   auto client = RawClient::greeted(socket_of("camera"));
   const auto models = client->ask(control::ListModelsT{});
-  EXPECT_EQ(models->body.AsModels()->models[0]->name, "echo");
-  EXPECT_EQ(models->body.AsModels()->models[0]->channels, 2U);
+  EXPECT_EQ(models->body.AsModels()->models[1]->name, "echo");
+  EXPECT_EQ(models->body.AsModels()->models[1]->channels, 2U);
 
   const auto all = service_status(service_.socket());
   EXPECT_EQ(all->sessions.size(), 5U);

@@ -86,6 +86,20 @@ TEST_F(ReloadTest, WhatNeedsARestartIsNamed) {
   EXPECT_THAT(again.changed, IsEmpty());
 }
 
+TEST_F(ReloadTest, LimitsOfCallsReachRunnersThatAreThere) {
+  configure(own_socket("camera") + "[tenant.camera]\n");
+  start();
+  const Session session(through(socket_of("camera")));
+  const Model model(session, "echo");
+  for (int index = 0; index < 50; ++index) ASSERT_THAT(calling(model), succeeds());
+  configure(own_socket("camera") + "[tenant.camera]\ncalls_per_second = 0.01\n");
+  reload();
+  EXPECT_TRUE(eventually([&] { return calling(model).status == POCKET_BUSY; }));
+  configure(own_socket("camera") + "[tenant.camera]\n");
+  reload();
+  EXPECT_TRUE(eventually([&] { return calling(model).status == POCKET_OK; }));
+}
+
 TEST_F(ReloadTest, AModelThatIsNotAllowedAnyMoreIsTakenAway) {
   const std::string before = "[access]\nstrict = true\n" + own_socket("camera");
   configure(before + "[tenant.camera]\nmodels = ['echo', 'slow']\n");
