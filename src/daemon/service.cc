@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "daemon/protections.h"
+#include "daemon/views.h"
 
 namespace pocket::daemon {
 
@@ -129,6 +130,10 @@ void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;
+  if (target != nullptr && !target->member.administrator) {
+    failed.message = without_folders(error.message);
+    if (failed.message != error.message) spdlog::info("session {}: {}", session, error.message);
+  }
   answer(session, request, std::move(failed));
 }
 
