@@ -104,6 +104,7 @@ void Models::describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& 
       return;
     }
     adoption->waiting.erase(process);
+    if (adopted) process->unload_others();
     if (!adopted && reply.ok()) process->shut_down(kGraceNs);
     if (!adopted) {
       std::erase_if(adoption->channels,
@@ -152,10 +153,17 @@ bool Models::take_in(Adoption& adoption, RunnerProcess& runner,
 }
 
 void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& loaded) {
-  if (loaded.memo == nullptr) return;
+  if (loaded.memo == nullptr) {
+    runner.unload_later(loaded.model);
+    return;
+  }
   const control::RunnerMemoT& memo = *loaded.memo;
   auto& entry = models_[memo.key];
-  if (entry != nullptr && entry->runner != nullptr) return;  // another runner has it as well
+  if (entry != nullptr && entry->runner != nullptr) {  // another runner has it as well
+    runner.unload_later(loaded.model);
+    return;
+  }
+  runner.keep_model(loaded.model);
   entry = std::make_unique<LoadedModel>();
   entry->key = memo.key;
   entry->id = loaded.model;

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "base/clock.h"
 #include "sandbox/start.h"
@@ -171,12 +172,7 @@ void RunnerProcess::handle(control::MessageT message) {
   const auto found = replies_.find(message.id);
   if (message.id == 0) return;  // RunnerReady needs no answer
   if (found == replies_.end()) {
-    // Loaded for an earlier pocketd, which had promised it to clients: they ask anew.
-    if (const auto* loaded = message.body.AsRunnerLoaded()) {
-      control::RunnerUnloadT unload;
-      unload.model = loaded->model;
-      request(std::move(unload), {}, nullptr);
-    }
+    if (const auto* loaded = message.body.AsRunnerLoaded()) loaded_for_another(loaded->model);
     return;
   }
   const Reply reply = std::move(found->second);
@@ -188,6 +184,24 @@ void RunnerProcess::handle(control::MessageT message) {
   } else {
     reply(std::move(message));
   }
+}
+
+/// An earlier pocketd had promised it to clients, who ask anew. Whether this one uses it is known
+/// when the runner has said what it has.
+void RunnerProcess::loaded_for_another(uint32_t model) {
+  if (!described_) {
+    loaded_for_another_.insert(model);
+    return;
+  }
+  if (kept_models_.contains(model)) return;
+  control::RunnerUnloadT unload;
+  unload.model = model;
+  request(std::move(unload), {}, nullptr);
+}
+
+void RunnerProcess::unload_others() {
+  described_ = true;
+  for (const uint32_t model : std::exchange(loaded_for_another_, {})) loaded_for_another(model);
 }
 
 void RunnerProcess::shut_down(uint64_t grace_ns) {
@@ -219,8 +233,12 @@ void RunnerProcess::reap() {
       adopted_ ? describe_adopted(last_words_) : describe_end(status, last_words_);
   loop_.forget(pidfd_.get());
   pidfd_.reset();
-  spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
-              how);
+  if (pid_ > 0) {
+    spdlog::log(shutting_down_ ? spdlog::level::info : spdlog::level::warn, "runner {} {}", pid_,
+                how);
+  } else {
+    spdlog::warn("a runner {} before it was taken over", how);
+  }
   pid_ = -1;
   link_.reset();
   auto replies = std::move(replies_);

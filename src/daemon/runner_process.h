@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -63,6 +64,13 @@ class RunnerProcess {
   const std::string& engine() const { return engine_; }
   /// An adopted one says it itself.
   void set_engine(const std::string& engine) { engine_ = engine; }
+  /// This model of an adopted runner is used from now on.
+  void keep_model(uint32_t model) { kept_models_.insert(model); }
+  /// This one is not.
+  void unload_later(uint32_t model) { loaded_for_another_.insert(model); }
+  /// An adopted runner has said all it has: what is not kept is unloaded, also what an earlier
+  /// pocketd ordered and is loaded later.
+  void unload_others();
   bool shutting_down() const { return shutting_down_; }
   /// Whether it was started so that it sees all of that, and has the engines.
   bool sees(const RunnerFiles& files) const;
@@ -80,6 +88,7 @@ class RunnerProcess {
   void handle(wire::control::MessageT message);
   void reap();
   void kill_after(uint64_t grace_ns);
+  void loaded_for_another(uint32_t model);
 
   EventLoop& loop_;
   std::string engine_;
@@ -95,6 +104,9 @@ class RunnerProcess {
   uint64_t next_id_;  // unlike those of an earlier pocketd
   bool shutting_down_ = false;
   bool adopted_ = false;  // somebody else's child: how it ended is not known
+  bool described_ = false;
+  std::set<uint32_t> kept_models_;
+  std::set<uint32_t> loaded_for_another_;  // an earlier pocketd asked for them
   EventLoop::TimerId kill_timer_ = 0;
 };
 

@@ -68,6 +68,14 @@ class AdoptTest : public ::testing::Test {
     }
     return count;
   }
+  std::string state_of(const std::string& name) const {
+    auto admin = pocket::testing::RawClient::greeted(service_.socket());
+    const auto reply = admin->ask(wire::control::ListModelsT{});
+    for (const auto& model : reply->body.AsModels()->models) {
+      if (model->name == name) return model->state;
+    }
+    return "";
+  }
   void wait_for_another() {
     ASSERT_TRUE(eventually([&] {
       const pid_t now = answering();
@@ -148,6 +156,35 @@ TEST_F(AdoptTest, ARequestThatWasUnderWayIsAnswered) {
   stop = true;
   opener.join();
   EXPECT_TRUE(eventually([&] { return channels() == 0; })) << "channels are left open";
+}
+
+TEST_F(AdoptTest, WhatAKilledPocketdOrderedToLoadIsTakenOverAsWell) {
+  for (const std::string name : {"first", "second"}) {
+    service_.add_null_model(name, "# " + name + "\n" + pocket::testing::kEcho);
+    pocket::testing::write_file(service_.models() + "/" + name + "/model.toml", "group = 'both'\n");
+  }
+  const Session session(to_service());
+  const Model first(session, "first");
+  const pid_t runner = runners().front();
+  const Session another(to_service());
+  ASSERT_EQ(::kill(runner, SIGSTOP), 0);
+  std::jthread opener([&] {
+    EXPECT_THAT(outcome_of([&] {
+                  const Model second(another, "second");
+                  Call call(second);
+                  expect_echo(call, 7);
+                }),
+                succeeds());
+  });
+  ASSERT_TRUE(eventually([&] { return state_of("second") == "loading"; }));
+  while_there_is_no_pocketd([&] {
+    ::kill(runner, SIGCONT);
+    ::usleep(50'000);  // most of the time it has answered then; it must be right either way
+  });
+  opener.join();
+  EXPECT_EQ(runners(), std::vector<pid_t>{runner});
+  Call call(first);
+  expect_echo(call, 8);
 }
 
 TEST_F(AdoptTest, AClientThatDiesWhileThereIsNoPocketdLeavesNothing) {
