@@ -222,7 +222,9 @@ constexpr pocket_engine_api kApi = {.abi_version = POCKET_ENGINE_ABI_VERSION,
                                     .destroy_context = destroy,
                                     .run = run,
                                     .expect_parallel_runs = nullptr,
-                                    .limit_threads = nullptr};
+                                    .limit_threads = nullptr,
+                                    .run_call = nullptr,
+                                    .client_gone = nullptr};
 
 }  // namespace
 
