@@ -264,6 +264,7 @@ Result<void> run_checked(pocket_engine_model& model, const pocket_engine_call& e
   }
   Watchdog::Watch watch(model.api->name, parts.deadline_ns, model.options.grace_ns,
                         HostCall::is_cancelled, &call);
+  if (parts.deadline_ns < engine_call.deadline_ns) watch.set_limit();
   call.set_watch(&watch);
   const Turn turn{model, *state, header, call, call.view(read.message)};
   auto taken = take_turn(turn);

@@ -1,11 +1,12 @@
 #include "handler_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <charconv>
 #include <filesystem>
 #include <span>
+
+#include "base/toml.h"
 
 namespace pocket::handler_engine {
 namespace {

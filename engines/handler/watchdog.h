@@ -29,6 +29,8 @@ class Watchdog {
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
 
+    /// The deadline is not the caller's but the model's own limit.
+    void set_limit() { is_limit_.store(true); }
     /// While a model runs that the handler called, which nobody can hurry, time does not count.
     void set_waiting(bool waiting) { waiting_.store(waiting); }
 
@@ -40,6 +42,7 @@ class Watchdog {
     int32_t (*cancelled_)(const void* host);
     const void* host_;
     std::atomic<bool> waiting_{false};
+    std::atomic<bool> is_limit_{false};
     uint64_t overdue_ns_ = 0;  // seen so far by the watchdog, guarded by its lock
   };
 

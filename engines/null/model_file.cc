@@ -1,10 +1,11 @@
 #include "model_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <array>
 #include <utility>
+
+#include "base/toml.h"
 
 namespace pocket::null_engine {
 namespace {

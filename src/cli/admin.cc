@@ -66,6 +66,17 @@ Result<control::LeasesT> get_leases(client::Session& session, bool reconcile) {
   return std::move(*leases);
 }
 
+Result<control::QuarantineT> get_quarantine(client::Session& session, bool clear,
+                                            const std::string& model) {
+  control::GetQuarantineT ask;
+  ask.clear = clear;
+  ask.name = model;
+  POCKET_ASSIGN_OR_RETURN(auto reply, session.request(std::move(ask), kAnswerNs));
+  auto* quarantine = reply.message.body.AsQuarantine();
+  if (quarantine == nullptr) return unexpected();
+  return std::move(*quarantine);
+}
+
 Result<void> upgrade_service(client::Session& session) {
   POCKET_RETURN_IF_ERROR(session.request(control::UpgradeServiceT{}, kAnswerNs));
   return ok_result();

@@ -19,6 +19,9 @@ Result<void> load_model(client::Session& session, const std::string& name,
                         const std::string& version, const std::string& engine);
 Result<void> unload_model(client::Session& session, const std::string& name,
                           const std::string& version);
+/// Requests that ended a runner twice, of one model or ("") of all; `clear`: they may run again.
+Result<wire::control::QuarantineT> get_quarantine(client::Session& session, bool clear,
+                                                  const std::string& model);
 Result<void> upgrade_service(client::Session& session);
 Result<void> stop_service(client::Session& session);
 /// The service reads its configuration anew; an error says why nothing has changed.

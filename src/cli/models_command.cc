@@ -18,6 +18,7 @@ struct Options {
   std::string name;
   std::string version;
   std::string engine;
+  bool clear = false;
 };
 
 std::string shape_text(const control::TensorInfoT& tensor) {
@@ -135,6 +136,34 @@ Result<int> inspect(const Options& options) {
   return 0;
 }
 
+/// Requests that ended a runner twice; afterwards, with `clear`, they may run again.
+Result<int> quarantine(const Options& options) {
+  POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+  POCKET_ASSIGN_OR_RETURN(const auto listed, get_quarantine(*session, options.clear, options.name));
+  if (!options.service.json.empty()) {
+    json rows = json::array();
+    for (const auto& entry : listed.requests) {
+      rows.push_back({{"model", entry->model},
+                      {"version", entry->version},
+                      {"digest", entry->digest},
+                      {"crashes", entry->crashes},
+                      {"client", entry->client},
+                      {"age_s", entry->age_s},
+                      {"cleared", options.clear}});
+    }
+    POCKET_RETURN_IF_ERROR(write_json(options.service.json, rows));
+    return 0;
+  }
+  fmt::print("{:24} {:>7}  {:32} {:>7} {:>8}  {}\n", "MODEL", "VERSION", "DIGEST", "CRASHES", "AGE",
+             "CLIENT");
+  for (const auto& entry : listed.requests) {
+    fmt::print("{:24} {:>7}  {:32} {:>7} {:>6.0f} s  {}\n", entry->model, entry->version,
+               entry->digest, entry->crashes, entry->age_s, entry->client);
+  }
+  if (options.clear) fmt::print("cleared: these requests may run again\n");
+  return 0;
+}
+
 }  // namespace
 
 void add_models_command(CLI::App& app, Action& action) {
@@ -172,6 +201,11 @@ void add_models_command(CLI::App& app, Action& action) {
         return 0;
       });
   load->add_option("--engine", load_options->engine, engine);
+  auto [held, held_options] =
+      add("quarantine", "Show requests that are refused because they ended a runner twice", false,
+          quarantine);
+  held->add_option("model", held_options->name, "Of this model only");
+  held->add_flag("--clear", held_options->clear, "Let them run again");
   add("unload", "Unload a model that no client has open", true,
       [](const Options& options) -> Result<int> {
         POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));

@@ -168,7 +168,10 @@ Result<Array> read_npy(const std::string& path) {
     width = pocket_dtype_size(array.dtype);
   } else if (wide || header.type[0] == 'S') {
     array.dtype = POCKET_STRING;
-    std::from_chars(header.type.data() + 1, header.type.data() + header.type.size(), width);
+    const char* end = header.type.data() + header.type.size();
+    const auto read = std::from_chars(header.type.data() + 1, end, width);
+    // Without a width any number of them would fit a file of any size.
+    if (read.ptr != end || width == 0) return damaged(path, "its strings have no width");
     width *= wide ? 4 : 1;
   } else {
     return Error{POCKET_UNIMPLEMENTED,

@@ -16,8 +16,9 @@ class Retry {
   /// The same where nobody listens on the socket at all: a supervised service keeps it open while
   /// it is started again.
   static constexpr uint64_t kNobodyNs = 2'000'000'000;
-  /// After so many runners that died with the same call it is no accident.
-  static constexpr uint32_t kMostDeaths = 4;
+  /// After so many runners that died with the same call it is no accident. The service finds out
+  /// which request ends its runner and refuses it; this is for what it cannot tell.
+  static constexpr uint32_t kMostDeaths = 16;
 
   /// A first attempt is about to be made; `deadline_ns` (CLOCK_MONOTONIC): no attempt after it.
   void begin(uint64_t deadline_ns);

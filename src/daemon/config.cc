@@ -19,7 +19,6 @@
 #include "daemon/processors.h"
 #include "lease/policy.h"
 #include "model/toml_reader.h"
-#include "model/toml_text.h"
 
 namespace pocket::daemon {
 namespace {
@@ -159,7 +158,6 @@ std::string default_socket() {
 }  // namespace
 
 Result<void> parse_config(const std::string& text, const std::string& path, Config& config) {
-  POCKET_RETURN_IF_ERROR(model::check_toml_text(text, path));
   toml::table file;
   try {
     file = toml::parse(text);

@@ -1,11 +1,10 @@
 // Reading of [access], [[socket]] and [tenant.NAME].
 #pragma once
 
-#include <toml++/toml.h>
-
 #include <string>
 
 #include "base/result.h"
+#include "base/toml.h"
 #include "daemon/access_config.h"
 
 namespace pocket::daemon {

@@ -44,12 +44,13 @@ std::vector<control::TensorInfoT> copy_infos(
 }  // namespace
 
 Models::Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
-               OnRunnerDeath on_runner_death)
+               OnRunnerDeath on_runner_death, ClientOf client_of)
     : loop_(loop),
       config_(config),
       lending_(lending),
       survival_(survival),
       on_runner_death_(std::move(on_runner_death)),
+      client_of_(std::move(client_of)),
       repository_(config.models) {}
 
 std::string Models::engine_of(const model::ModelSource& source, const std::string& wanted) const {
@@ -271,6 +272,7 @@ void Models::finish_load(LoadedModel& model, Result<control::MessageT> reply) {
   }
   model.state = ModelState::kReady;
   model.ready_ns = monotonic_ns();
+  if (quarantine_.watches(model.key, model.ready_ns)) watch_calls(model);
   model.inputs = copy_infos(loaded->inputs);
   model.outputs = copy_infos(loaded->outputs);
   model.load_ms = loaded->load_ms;
@@ -319,6 +321,7 @@ void Models::release(LoadedModel& model) {
   if (model.idle_timer != 0) loop_.cancel(model.idle_timer);
   model.idle_timer = 0;
   model.state = ModelState::kUnloaded;
+  model.watched = false;
   RunnerProcess* runner = std::exchange(model.runner, nullptr);
   const bool shared = std::any_of(models_.begin(), models_.end(), [runner](const auto& entry) {
     return entry.second->runner == runner;
@@ -355,9 +358,11 @@ void Models::tell_runners(const control::RunnerTenantT& tenant) {
 }
 
 void Models::forget_runner(RunnerProcess& runner, const std::string& how) {
+  judge_crash(runner);
   for (auto& [key, model] : models_) {
     if (model->runner != &runner) continue;
     model->runner = nullptr;
+    model->watched = false;
     model->state = ModelState::kUnloaded;
     model->error = "its runner " + how;
     if (model->idle_timer != 0) loop_.cancel(model->idle_timer);

@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
 #include "daemon/lending.h"
+#include "daemon/quarantine.h"
 #include "daemon/runner_process.h"
 #include "model/repository.h"
 
@@ -38,6 +39,7 @@ struct LoadedModel {
   uint32_t channels = 0;
   uint32_t restarts = 0;
   uint32_t crashes = 0;  // in a row
+  bool watched = false;  // its runner writes calls down
   uint64_t ready_ns = 0;
   uint64_t not_before_ns = 0;  // after crashes in a row: no new start before this
   uint64_t last_used_ns = 0;
@@ -58,6 +60,8 @@ class Models {
  public:
   using Opened = std::function<void(Result<OpenedModel>)>;
   using OnRunnerDeath = std::function<void(RunnerProcess& runner, const std::string& how)>;
+  /// Whose channel this is, in words that stay the same when the client connects anew.
+  using ClientOf = std::function<std::string(uint32_t channel)>;
 
   /// A channel of a runner that was taken over.
   struct AdoptedChannel {
@@ -68,7 +72,7 @@ class Models {
   using Adopted = std::function<void(std::vector<AdoptedChannel> channels)>;
 
   Models(EventLoop& loop, const Config& config, Lending& lending, Survival& survival,
-         OnRunnerDeath on_runner_death);
+         OnRunnerDeath on_runner_death, ClientOf client_of);
 
   /// Takes over what an earlier pocketd left running. A runner that does not say what it has within
   /// some seconds, or comes from another version, is ended. `adopted` is called once, from the loop
@@ -95,6 +99,10 @@ class Models {
   /// Tells every runner what a tenant may from now on.
   void tell_runners(const wire::control::RunnerTenantT& tenant);
   std::vector<wire::control::RunnerEntryT> list_runners() const;
+  /// PERMISSION_DENIED to a client whose requests ended several runners of this model.
+  Result<void> check_client(const std::string& client, const LoadedModel& model) const;
+  /// Requests that are refused, of one model or ("") all; with `clear` they are not any more.
+  wire::control::QuarantineT quarantined(bool clear, const std::string& name);
   const std::string& root() const { return repository_.root(); }
 
   /// Ends every runner; `done` is called once none is left.
@@ -116,6 +124,8 @@ class Models {
   void answer_waiters(LoadedModel& model, const Result<LoadedModel*>& result);
   void forget_runner(RunnerProcess& runner, const std::string& how);
   void release(LoadedModel& model);
+  void judge_crash(const RunnerProcess& runner);
+  void watch_calls(LoadedModel& model);
   void start_idle_timer(LoadedModel& model);
   struct Adoption;
   void describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& runner,
@@ -132,6 +142,8 @@ class Models {
   Lending& lending_;
   Survival& survival_;
   OnRunnerDeath on_runner_death_;
+  ClientOf client_of_;
+  Quarantine quarantine_;
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
   std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it

@@ -94,6 +94,17 @@ std::string describe_adopted(std::string words) {
                        : describe_end((sandbox::kSignalExit + SIGSYS) << 8, std::move(words));
 }
 
+/// SIGKILL and the like come from outside. A handler that overran its caller's deadline is no crash
+/// either: on a busy machine an honest request may.
+bool is_crash(int status) {
+  constexpr int kEndedInOrder = 86;  // engines/handler/watchdog.cc
+  if (!WIFSIGNALED(status)) {
+    return WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != kEndedInOrder;
+  }
+  const int signal = WTERMSIG(status);
+  return signal != SIGKILL && signal != SIGTERM && signal != SIGINT && signal != SIGHUP;
+}
+
 }  // namespace
 
 RunnerProcess::RunnerProcess(EventLoop& loop, std::string engine, uint32_t number,
@@ -224,9 +235,21 @@ void RunnerProcess::kill() {
   if (pidfd_.valid()) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
+Result<UniqueFd> RunnerProcess::flight_book() {
+  if (!flights_) {
+    POCKET_ASSIGN_OR_RETURN(flights_, Flights::create());
+  }
+  return flights_->duplicate();
+}
+
+std::vector<Flights::Entry> RunnerProcess::flights() const {
+  return flights_ ? flights_->running() : std::vector<Flights::Entry>();
+}
+
 void RunnerProcess::reap() {
   int status = 0;
   if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  crashed_ = !adopted_ && is_crash(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
   const std::string how =

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -13,6 +14,7 @@
 
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
+#include "daemon/flights.h"
 #include "daemon/packet_link.h"
 #include "daemon/survival.h"
 
@@ -71,6 +73,12 @@ class RunnerProcess {
   /// An adopted runner has said all it has: what is not kept is unloaded, also what an earlier
   /// pocketd ordered and is loaded later.
   void unload_others();
+  /// The book for the calls in flight of models that crashed before; for the runner.
+  Result<UniqueFd> flight_book();
+  /// What stands in it; nothing where it was never asked for.
+  std::vector<Flights::Entry> flights() const;
+  /// It ended by itself and not in order; nobody knows of one that was taken over.
+  bool crashed() const { return crashed_; }
   bool shutting_down() const { return shutting_down_; }
   /// Whether it was started so that it sees all of that, and has the engines.
   bool sees(const RunnerFiles& files) const;
@@ -105,6 +113,8 @@ class RunnerProcess {
   bool shutting_down_ = false;
   bool adopted_ = false;  // somebody else's child: how it ended is not known
   bool described_ = false;
+  bool crashed_ = false;
+  std::optional<Flights> flights_;
   std::set<uint32_t> kept_models_;
   std::set<uint32_t> loaded_for_another_;  // an earlier pocketd asked for them
   EventLoop::TimerId kill_timer_ = 0;

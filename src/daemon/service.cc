@@ -35,8 +35,10 @@ Service::Service(EventLoop& loop, Config& config, Survival& survival, ReadConfig
       read_config_(std::move(read_config)),
       tenants_(config.access),
       lending_(loop, config, survival),
-      models_(loop, config, lending_, survival,
-              [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); }),
+      models_(
+          loop, config, lending_, survival,
+          [this](RunnerProcess& runner, const std::string& how) { runner_died(runner, how); },
+          [this](uint32_t channel) { return client_of_channel(channel); }),
       started_ns_(monotonic_ns()) {}
 
 Service::~Service() {

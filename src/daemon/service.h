@@ -108,6 +108,10 @@ class Service {
   void handle_admin(Session& session, uint64_t request, const wire::control::MessageT& message);
   void load_model(Session& session, uint64_t request, const wire::control::LoadModelT& load);
   void stop_service(Session& session, uint64_t request);
+  std::string client_of(const Session& session) const;
+  std::string client_of_channel(uint32_t channel) const;
+  void list_quarantine(Session& session, uint64_t request,
+                       const wire::control::GetQuarantineT& wanted);
   void list_leases(Session& session, uint64_t request, bool reconcile);
   Result<void> check_administrator(const Session& session, const char* what) const;
   /// PERMISSION_DENIED, or NOT_FOUND without a word of models that the session may not use.

@@ -27,6 +27,8 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     }
   } else if (const auto* leases = message.body.AsGetLeases()) {
     list_leases(session, request, leases->reconcile);
+  } else if (const auto* quarantine = message.body.AsGetQuarantine()) {
+    list_quarantine(session, request, *quarantine);
   } else if (message.body.AsReload() != nullptr) {
     auto allowed = check_administrator(session, "read its configuration anew");
     auto reloaded = allowed.ok() ? reload() : Result<control::ReloadedT>(allowed.error());
@@ -91,6 +93,28 @@ void Service::list_leases(Session& session, uint64_t request, bool reconcile) {
     }
     answer(id, request, std::move(leases));
   });
+}
+
+std::string Service::client_of(const Session& session) const {
+  const std::string group = session.identity.group();
+  return fmt::format("user {} of tenant '{}'{}", session.peer.uid, session.member.tenant->name,
+                     group.empty() ? "" : " in " + group);
+}
+
+std::string Service::client_of_channel(uint32_t channel) const {
+  for (const auto& [id, session] : sessions_) {
+    if (session->channels.contains(channel)) return client_of(*session);
+  }
+  return "a client that is gone";
+}
+
+void Service::list_quarantine(Session& session, uint64_t request,
+                              const control::GetQuarantineT& wanted) {
+  if (auto allowed = check_administrator(session, "see what is quarantined"); !allowed.ok()) {
+    refuse(session.id, request, allowed.error());
+    return;
+  }
+  answer(session.id, request, models_.quarantined(wanted.clear, wanted.name));
 }
 
 void Service::stop_service(Session& session, uint64_t request) {

@@ -133,6 +133,7 @@ void Service::make_channel(uint64_t id, uint64_t request, const control::OpenMod
           ? default_region_bytes(model.outputs)
           : std::max(open.response_bytes, wire::kArenaOffset + kSmallestRegion);
   auto fits = check_budget(session, request_bytes, response_bytes);
+  if (fits.ok()) fits = models_.check_client(client_of(session), model);
   if (fits.ok()) fits = check_runner(*model.runner);
   if (fits.ok()) {
     fits = share.add_bytes(whole_pages(request_bytes) + whole_pages(response_bytes));

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,9 +11,9 @@
 #include <sstream>
 #include <tuple>
 
+#include "base/toml.h"
 #include "model/repository.h"
 #include "model/toml_reader.h"
-#include "model/toml_text.h"
 
 namespace pocket::model {
 namespace {
@@ -125,7 +124,6 @@ void Lock::put(LockedModel model) {
 }
 
 Result<Lock> parse_lock(const std::string& text, const std::string& path) {
-  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);

@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
+#include "base/toml.h"
 #include "model/repository.h"
 #include "model/toml_reader.h"
-#include "model/toml_text.h"
 
 namespace pocket::model {
 namespace {
@@ -117,7 +116,6 @@ void read_image(const toml::table& entry, const std::string& path, TomlReader& r
 }  // namespace
 
 Result<Manifest> parse_manifest(const std::string& text, const std::string& path) {
-  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);

@@ -1,7 +1,6 @@
 #include "model/pipeline_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -10,10 +9,10 @@
 #include <optional>
 #include <string_view>
 
+#include "base/toml.h"
 #include "model/pipeline_order.h"
 #include "model/repository.h"
 #include "model/toml_reader.h"
-#include "model/toml_text.h"
 #include "pocket/dtype.h"
 
 namespace pocket::model {
@@ -180,7 +179,6 @@ PipelineStep read_step(const toml::table& table, TomlReader& reader) {
 }  // namespace
 
 Result<PipelineFile> parse_pipeline(const std::string& text, const std::string& path) {
-  POCKET_RETURN_IF_ERROR(check_toml_text(text, path));
   toml::table table;
   try {
     table = toml::parse(text);

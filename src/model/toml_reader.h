@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +13,7 @@
 
 #include "base/nearest.h"
 #include "base/result.h"
+#include "base/toml.h"
 
 namespace pocket::model {
 

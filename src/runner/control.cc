@@ -148,6 +148,8 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   } else if (const auto* tenant_message = message.body.AsRunnerTenant()) {
     set_rules(*tenant_message);
     answer(request, ok_result());
+  } else if (const auto* watch_message = message.body.AsRunnerWatch()) {
+    answer(request, watch(*watch_message, fds));
   } else if (message.body.AsRunnerBoard() != nullptr) {
     answer(request, use_board(std::move(fds)));
   } else if (message.body.AsRunnerGetStats() != nullptr) {
@@ -313,6 +315,24 @@ void Control::detach(uint64_t request, const control::RunnerDetachT& detach) {
   answer(request, known ? ok_result()
                         : Result<void>(Error{POCKET_NOT_FOUND,
                                              fmt::format("no channel {}", detach.channel)}));
+}
+
+Result<void> Control::watch(const control::RunnerWatchT& watch, const std::vector<UniqueFd>& fds) {
+  MutexLock lock(models_mutex_);
+  const auto found = models_.find(watch.model);
+  if (found == models_.end()) {
+    return Error{POCKET_NOT_FOUND, fmt::format("no model {} in this runner", watch.model)};
+  }
+  if (fds.empty()) {
+    found->second->set_watch(nullptr);
+    return ok_result();
+  }
+  std::set<wire::RequestDigest> refused;
+  for (const auto& digest : watch.refused) refused.insert({digest->low, digest->high});
+  POCKET_ASSIGN_OR_RETURN(auto made,
+                          Watch::map(fds[0], watch.model, watch.seed, std::move(refused)));
+  found->second->set_watch(std::move(made));
+  return ok_result();
 }
 
 Result<void> Control::use_board(std::vector<UniqueFd> fds) {

@@ -61,6 +61,7 @@ class Control {
   template <typename Table>
   void set_rules(const Table& tenant);  // RunnerAttach or RunnerTenant
   void get_stats(uint64_t request);
+  Result<void> watch(const wire::control::RunnerWatchT& watch, const std::vector<UniqueFd>& fds);
   Result<void> use_board(std::vector<UniqueFd> fds);
   void limit_threads(uint32_t threads);
   std::shared_ptr<HandleStore> handles_of(uint64_t session);

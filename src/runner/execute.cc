@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -173,6 +174,12 @@ int32_t is_cancelled(const void* context) {
 Outcome run_in(Workspace& space, const Call& call) {
   space.reset();
   if (auto bound = bind_all(call, space); !bound.ok()) return failed(std::move(bound).error());
+  std::optional<Watch::Flight> flight;
+  if (const auto watch = call.channel->model().watch()) {
+    auto started = watch->start(call.channel->id(), space.inputs);
+    if (!started.ok()) return failed(std::move(started).error());
+    flight.emplace(std::move(*started));
+  }
   Outcome outcome;
   const pocket_engine_call info{
       sizeof(info), 0, call.channel->client(), call.submission.deadline_ns, is_cancelled, &call};

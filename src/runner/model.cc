@@ -120,6 +120,18 @@ void RunnerModel::started() {
   model_.expect_parallel_runs(static_cast<uint32_t>(++running_));
 }
 
+void RunnerModel::set_watch(std::shared_ptr<const Watch> watch) {
+  MutexLock lock(mutex_);
+  watch_ = std::move(watch);
+  watched_.store(watch_ != nullptr);
+}
+
+std::shared_ptr<const Watch> RunnerModel::watch() const {
+  if (!watched_.load(std::memory_order_acquire)) return nullptr;
+  MutexLock lock(mutex_);
+  return watch_;
+}
+
 void RunnerModel::rest() {
   if (concurrency_ < 2 || running_ > 0) return;
   MutexLock lock(running_mutex_);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/model.h"
 #include "runner/overlap.h"
+#include "runner/watch.h"
 
 namespace pocket::runner {
 
@@ -62,6 +63,10 @@ class RunnerModel : public std::enable_shared_from_this<RunnerModel> {
   /// How many threads the runs may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads) { model_.limit_threads(threads); }
 
+  /// Its calls are written down from now on; null: no more.
+  void set_watch(std::shared_ptr<const Watch> watch);
+  std::shared_ptr<const Watch> watch() const;
+
   struct Counters {
     std::atomic<uint64_t> calls{0};
     std::atomic<uint64_t> errors{0};
@@ -84,7 +89,9 @@ class RunnerModel : public std::enable_shared_from_this<RunnerModel> {
   Counters counters_;
   std::atomic<int> running_{0};
   Mutex running_mutex_;  // held while the engine is told
-  Mutex mutex_;
+  std::atomic<bool> watched_{false};
+  mutable Mutex mutex_;
+  std::shared_ptr<const Watch> watch_ POCKET_GUARDED_BY(mutex_);
   std::vector<engine::Context> idle_ POCKET_GUARDED_BY(mutex_);  // destroyed before model_
   std::unordered_map<uint64_t, std::weak_ptr<const Client>> clients_ POCKET_GUARDED_BY(mutex_);
 };

@@ -112,7 +112,8 @@ TEST_F(HostileTest, OneThatLoopsLosesItsRunnerOthersGoOn) {
 TEST_F(HostileTest, OneThatLoopsWithoutADeadlineHasTheEntrys) {
   const Session here = session();
   const Model model(here, "impatient");
-  EXPECT_THAT(outcome_of([&] { ask(model, request(kLoop), ""); }), fails_with(POCKET_UNAVAILABLE));
+  EXPECT_THAT(outcome_of([&] { ask(model, request(kLoop), ""); }),
+              fails_with(POCKET_INVALID_ARGUMENT, "quarantined"));
   expect_back(model);
 }
 
@@ -161,7 +162,9 @@ TEST_F(HostileTest, OneThatCrashesComesBackOthersDoNotNotice) {
   const Model app(here, "app");
   const Model innocent(here, "innocent");
   ask(innocent, request(kEcho), "");
-  EXPECT_THAT(outcome_of([&] { ask(app, request(kCrash), ""); }), fails_with(POCKET_UNAVAILABLE));
+  // It is sent again, ends a second runner, and is refused.
+  EXPECT_THAT(outcome_of([&] { ask(app, request(kCrash), ""); }),
+              fails_with(POCKET_INVALID_ARGUMENT, "quarantined"));
   expect_back(app);
   EXPECT_EQ(ask(innocent, request(kCount), "").message, "2 1 0");
 }

@@ -41,7 +41,8 @@ class HostileModelTest : public ::testing::Test {
     service_.add_null_model("other", pocket::testing::kEcho);
     ASSERT_TRUE(service_.start({"--config", config, "--engine-dir", HOSTILE_ENGINE_DIR}))
         << service_.log();
-    session_.emplace(ConnectOptions{.socket = service_.socket()});
+    // An attack is made once.
+    session_.emplace(ConnectOptions{.socket = service_.socket(), .retry = false});
   }
 
   /// What came of an attack: the engine's words, or how its runner ended.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include <sstream>
 
 #include "base/nearest.h"
+#include "base/toml.h"
 #include "model/repository.h"
 #include "model/toml_reader.h"
 

@@ -1,0 +1,90 @@
+// After a crash: whose request it was, and what the next runner is told.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "daemon/models.h"
+
+namespace pocket::daemon {
+
+namespace control = wire::control;
+
+void Models::judge_crash(const RunnerProcess& runner) {
+  if (!runner.crashed()) return;
+  const uint64_t now = monotonic_ns();
+  const auto flights = runner.flights();
+  for (const auto& [key, model] : models_) {
+    if (model->runner != &runner || model->state != ModelState::kReady) continue;
+    std::vector<Quarantine::Suspect> suspects;
+    for (const auto& flight : flights) {
+      if (flight.model == model->id)
+        suspects.push_back({client_of_(flight.channel), flight.digest});
+    }
+    const bool alone = flights.size() == 1 && suspects.size() == 1;
+    const auto found = quarantine_.crashed({key, model->source.name, model->source.version},
+                                           model->watched, suspects, alone, now);
+    if (found) {
+      spdlog::warn(
+          "model '{}': a request of {} ended its runner twice and is refused from now on ({})",
+          model->source.name, suspects.front().client, digest_text(*found));
+    }
+    loop_.after(Quarantine::kWatchNs + kNanosecondsPerSecond, [this, key = key] {
+      const auto known = models_.find(key);
+      if (known == models_.end() || known->second->runner == nullptr) return;
+      if (known->second->watched) watch_calls(*known->second);
+    });
+  }
+}
+
+/// Tells the model's runner whether to write its calls down.
+void Models::watch_calls(LoadedModel& model) {
+  if (model.state != ModelState::kReady || model.runner == nullptr) return;
+  control::RunnerWatchT watch;
+  watch.model = model.id;
+  std::vector<UniqueFd> fds;
+  if (quarantine_.watches(model.key, monotonic_ns())) {
+    auto book = model.runner->flight_book();
+    if (!book.ok()) {
+      spdlog::warn("model '{}' crashed before, and its calls cannot be written down: {}",
+                   model.source.name, book.error().message);
+      return;
+    }
+    fds.push_back(std::move(*book));
+    watch.seed = quarantine_.seed();
+    for (const auto& digest : quarantine_.refused(model.key)) {
+      auto entry = std::make_unique<control::DigestT>();
+      entry->low = digest.low;
+      entry->high = digest.high;
+      watch.refused.push_back(std::move(entry));
+    }
+  }
+  model.watched = !fds.empty();
+  model.runner->request(std::move(watch), std::move(fds), nullptr);
+}
+
+Result<void> Models::check_client(const std::string& client, const LoadedModel& model) const {
+  const uint64_t barred = quarantine_.barred_ns(client, model.key, monotonic_ns());
+  if (barred == 0) return ok_result();
+  return Error{
+      POCKET_PERMISSION_DENIED,
+      fmt::format("{} different requests of yours ended the runner of model '{}': you may "
+                  "open it again in {} s",
+                  Quarantine::kMostCrashes, model.source.name, barred / kNanosecondsPerSecond + 1)};
+}
+
+control::QuarantineT Models::quarantined(bool clear, const std::string& name) {
+  auto listed = quarantine_.list(monotonic_ns());
+  if (!name.empty()) {
+    std::erase_if(listed.requests, [&](const auto& entry) { return entry->model != name; });
+  }
+  if (!clear) return listed;
+  for (const auto& key : quarantine_.clear(name)) {
+    const auto known = models_.find(key);
+    if (known != models_.end()) watch_calls(*known->second);
+  }
+  return listed;
+}
+
+}  // namespace pocket::daemon

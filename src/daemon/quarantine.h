@@ -1,0 +1,86 @@
+// Which requests end the runners of their models, and which clients send them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wire/control.h"
+#include "wire/flight.h"
+
+namespace pocket::daemon {
+
+/// Judges crashes by what was in flight. One thread. Times are CLOCK_MONOTONIC, in nanoseconds.
+/// Lost with pocketd: a request that is still about is found out again.
+class Quarantine {
+ public:
+  /// So long after a crash the calls of a model are written down.
+  static constexpr uint64_t kWatchNs = 600'000'000'000;
+  /// A client whose different requests ended so many runners of a model is kept from it ...
+  static constexpr uint32_t kMostCrashes = 3;
+  /// ... for so long.
+  static constexpr uint64_t kBarNs = 600'000'000'000;
+  /// The most requests that are remembered of a model; older ones are let go.
+  static constexpr size_t kMostRequests = 256;
+
+  /// A loaded copy and one name of it.
+  struct Copy {
+    std::string key;
+    std::string name;
+    std::string version;
+  };
+  struct Suspect {
+    std::string client;
+    wire::RequestDigest digest;
+  };
+
+  Quarantine();
+  /// Of the digests; runners are told, clients are not.
+  uint64_t seed() const { return seed_; }
+
+  /// The runner of this copy has crashed. `watched`: its calls were written down, and `in_flight`
+  /// are those of this copy; `alone`: nothing else ran in that runner. Returns the request that is
+  /// quarantined by this, if one is.
+  std::optional<wire::RequestDigest> crashed(const Copy& copy, bool watched,
+                                             const std::vector<Suspect>& in_flight, bool alone,
+                                             uint64_t now_ns);
+  /// Whether the calls of this copy are to be written down now.
+  bool watches(const std::string& key, uint64_t now_ns) const;
+  std::vector<wire::RequestDigest> refused(const std::string& key) const;
+  /// How long this client is still kept from this copy; 0: it is not.
+  uint64_t barred_ns(const std::string& client, const std::string& key, uint64_t now_ns) const;
+
+  wire::control::QuarantineT list(uint64_t now_ns) const;
+  /// Lets go of everything that is known of the model of this name, or ("") of all. Returns the
+  /// keys of the copies whose runners are to be told.
+  std::vector<std::string> clear(const std::string& name);
+
+ private:
+  struct Request {
+    uint32_t crashes = 0;
+    bool refused = false;
+    std::string client;
+    uint64_t last_ns = 0;
+  };
+  struct Offender {
+    uint32_t crashes = 0;
+    uint64_t last_ns = 0;
+  };
+  struct History {
+    Copy copy;
+    uint32_t crashes = 0;
+    uint64_t last_ns = 0;
+    std::map<wire::RequestDigest, Request> requests;
+    std::map<std::string, Offender> offenders;
+  };
+  static void bound(History& history);
+
+  uint64_t seed_ = 0;
+  std::map<std::string, History> histories_;  // by key; as many as there are models
+};
+
+std::string digest_text(const wire::RequestDigest& digest);
+
+}  // namespace pocket::daemon

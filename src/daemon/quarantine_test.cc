@@ -1,0 +1,100 @@
+#include "daemon/quarantine.h"
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+
+namespace pocket::daemon {
+namespace {
+
+constexpr uint64_t kStart = 1'000 * kNanosecondsPerSecond;
+const Quarantine::Copy kCopy{"key", "model", "1"};
+
+Quarantine::Suspect suspect(uint64_t number, const std::string& client = "a client") {
+  return {client, {number, 0}};
+}
+
+TEST(Quarantine, ARequestThatIsThereAloneAfterACrashBeforeIsRefused) {
+  Quarantine quarantine;
+  EXPECT_FALSE(quarantine.watches("key", kStart));
+  EXPECT_FALSE(quarantine.crashed(kCopy, false, {}, false, kStart));
+  EXPECT_TRUE(quarantine.watches("key", kStart));
+  EXPECT_FALSE(quarantine.watches("other", kStart));
+  const auto found = quarantine.crashed(kCopy, true, {suspect(7)}, true, kStart + 1);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, suspect(7).digest);
+  EXPECT_EQ(quarantine.refused("key"), std::vector{suspect(7).digest});
+  const auto listed = quarantine.list(kStart + 2 * kNanosecondsPerSecond);
+  ASSERT_EQ(listed.requests.size(), 1U);
+  EXPECT_EQ(listed.requests[0]->model, "model");
+  EXPECT_EQ(listed.requests[0]->client, "a client");
+  EXPECT_EQ(listed.requests[0]->digest, "00000000000000000000000000000007");
+  EXPECT_NEAR(listed.requests[0]->age_s, 2, 0.1);
+}
+
+TEST(Quarantine, AmongSeveralTheOneThatWasThereBothTimesIsRefused) {
+  Quarantine quarantine;
+  quarantine.crashed(kCopy, false, {}, false, kStart);
+  EXPECT_FALSE(
+      quarantine.crashed(kCopy, true, {suspect(1), suspect(2), suspect(2)}, false, kStart + 1));
+  const auto found = quarantine.crashed(kCopy, true, {suspect(2), suspect(3)}, false, kStart + 2);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->low, 2U);
+  EXPECT_EQ(quarantine.refused("key").size(), 1U);
+}
+
+TEST(Quarantine, ModelsBesideTheCulpritAreNotAccused) {
+  Quarantine quarantine;
+  EXPECT_FALSE(quarantine.crashed(kCopy, true, {}, false, kStart));
+  EXPECT_FALSE(quarantine.watches("key", kStart));
+}
+
+TEST(Quarantine, WatchingEndsUnlessARequestIsRefused) {
+  Quarantine quarantine;
+  quarantine.crashed(kCopy, false, {}, false, kStart);
+  const uint64_t later = kStart + Quarantine::kWatchNs + 1;
+  EXPECT_FALSE(quarantine.watches("key", later));
+  // A crash long after the last one is a first one again: nobody is accused of it.
+  EXPECT_FALSE(quarantine.crashed(kCopy, true, {suspect(1)}, true, later));
+  EXPECT_TRUE(quarantine.crashed(kCopy, true, {suspect(1)}, true, later + 1));
+  EXPECT_TRUE(quarantine.watches("key", later + 2 * Quarantine::kWatchNs));
+}
+
+TEST(Quarantine, AClientWithOneSuchRequestAfterAnotherIsKeptAway) {
+  Quarantine quarantine;
+  uint64_t now = kStart;
+  quarantine.crashed(kCopy, false, {}, false, now);
+  for (uint32_t number = 1; number <= Quarantine::kMostCrashes; ++number) {
+    EXPECT_EQ(quarantine.barred_ns("bad", "key", now), 0U);
+    quarantine.crashed(kCopy, true, {suspect(number, "bad")}, true, ++now);
+  }
+  EXPECT_EQ(quarantine.barred_ns("bad", "key", now), Quarantine::kBarNs);
+  EXPECT_EQ(quarantine.barred_ns("bad", "another", now), 0U);
+  EXPECT_EQ(quarantine.barred_ns("good", "key", now), 0U);
+  EXPECT_EQ(quarantine.barred_ns("bad", "key", now + Quarantine::kBarNs), 0U);
+}
+
+TEST(Quarantine, IsClearedByName) {
+  Quarantine quarantine;
+  for (int crash = 0; crash < 3; ++crash) {
+    quarantine.crashed(kCopy, crash > 0, {suspect(1)}, true, kStart + 1);
+    quarantine.crashed({"second", "other", "1"}, crash > 0, {suspect(1)}, true, kStart + 1);
+  }
+  EXPECT_EQ(quarantine.clear("nothing"), std::vector<std::string>{});
+  EXPECT_EQ(quarantine.clear("model"), std::vector<std::string>{"key"});
+  EXPECT_EQ(quarantine.clear(""), std::vector<std::string>{"second"});
+  EXPECT_TRUE(quarantine.list(kStart).requests.empty());
+}
+
+TEST(Quarantine, RemembersNoMoreThanItMay) {
+  Quarantine quarantine;
+  for (uint64_t number = 0; number < 2 * Quarantine::kMostRequests; ++number) {
+    quarantine.crashed(kCopy, true, {suspect(number, std::to_string(number))}, true,
+                       kStart + number);
+  }
+  EXPECT_EQ(quarantine.refused("key").size(), Quarantine::kMostRequests);
+  EXPECT_EQ(quarantine.refused("key").back().low, 2 * Quarantine::kMostRequests - 1);
+}
+
+}  // namespace
+}  // namespace pocket::daemon
