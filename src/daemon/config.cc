@@ -15,6 +15,7 @@
 
 #include "base/ledger_place.h"
 #include "daemon/config_access.h"
+#include "daemon/config_sandbox.h"
 #include "daemon/processors.h"
 #include "lease/policy.h"
 #include "model/toml_reader.h"
@@ -24,9 +25,9 @@ namespace {
 
 using model::TomlReader;
 
-constexpr std::array<std::string_view, 10> kTables = {"service", "limits",  "engines", "models",
-                                                      "budget",  "access",  "socket",  "tenant",
-                                                      "log",     "fairness"};
+constexpr std::array<std::string_view, 11> kTables = {"service", "limits", "engines", "models",
+                                                      "budget",  "access", "socket",  "tenant",
+                                                      "sandbox", "log",    "fairness"};
 constexpr std::array<std::string_view, 5> kLog = {"level", "format", "file", "audit", "per_second"};
 constexpr std::array<std::string_view, 1> kFairness = {"weights"};
 constexpr std::array<std::string_view, 7> kBudget = {
@@ -207,11 +208,13 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
   const toml::table& budget = table("budget");
   const toml::table& log = table("log");
   const toml::table& fairness = table("fairness");
+  const toml::table& protections = table("sandbox");
   POCKET_RETURN_IF_ERROR(reader.result());
   POCKET_RETURN_IF_ERROR(read_service(service, path, config));
   POCKET_RETURN_IF_ERROR(read_limits(limits, path, config));
   POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
   POCKET_RETURN_IF_ERROR(read_budget(budget, path, config));
+  POCKET_RETURN_IF_ERROR(read_sandbox(protections, path, config));
   POCKET_RETURN_IF_ERROR(read_models(models, path, config));
   POCKET_RETURN_IF_ERROR(read_log(log, path, config.log));
   POCKET_RETURN_IF_ERROR(read_fairness(fairness, path, config));

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "daemon/access_config.h"
 #include "log/log.h"
+#include "sandbox/settings.h"
 
 namespace pocket::daemon {
 
@@ -62,6 +63,9 @@ struct Config {
   LogConfig log;
   // [access], [[socket]], [tenant.NAME]
   AccessConfig access;
+  // [sandbox]
+  sandbox::Settings sandbox;
+  std::vector<std::string> sandbox_show;  // what engines may read beside models and libraries
 };
 
 /// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.

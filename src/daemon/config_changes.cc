@@ -85,6 +85,8 @@ ConfigChanges apply_changes(Config& live, const Config& wanted) {
   keys.leave("service.models", live.models, wanted.models);
   keys.leave("service.engine_dir", live.engine_dir, wanted.engine_dir);
   keys.leave("service.runner", live.runner, wanted.runner);
+  keys.leave("sandbox", live.sandbox, wanted.sandbox);
+  keys.leave("sandbox.show", live.sandbox_show, wanted.sandbox_show);
   keys.take_over("service.drain_seconds", live.drain_seconds, wanted.drain_seconds);
   keys.take_over("limits.sessions", live.sessions, wanted.sessions);
   keys.take_over("limits.channels_per_session", live.channels_per_session,

@@ -81,12 +81,13 @@ std::unique_ptr<spdlog::formatter> make_formatter(const Settings& settings) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   if (settings.json) {
     formatter->add_flag<JsonMessage>('*').set_pattern(
-        fmt::format(R"({{"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","program":"{}","pid":%P,)"
+        fmt::format(R"({{"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","program":"{}","pid":{},)"
                     R"("message":%*}})",
-                    settings.program));
+                    settings.program, settings.process == 0 ? ::getpid() : settings.process));
   } else {
-    formatter->set_pattern(fmt::format("%Y-%m-%dT%H:%M:%S.%e %l {}{}: %v", settings.program,
-                                       settings.with_process ? " %P" : ""));
+    formatter->set_pattern(
+        fmt::format("%Y-%m-%dT%H:%M:%S.%e %l {}{}: %v", settings.program,
+                    settings.process == 0 ? "" : fmt::format(" {}", settings.process)));
   }
   return formatter;
 }

@@ -17,7 +17,7 @@ struct Settings {
   bool json = false;           // one object a line
   std::string file = {};       // appended to; empty: standard error
   uint64_t rotate_bytes = 0;   // at this size it becomes NAME.1.EXT, one older file; 0: never
-  bool with_process = false;   // lines name the process too
+  int process = 0;  // its number, where lines of several are mixed; 0: text lines name none
 };
 
 /// A log whose file is open and that is not in use yet. Move-only.
