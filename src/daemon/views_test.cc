@@ -65,21 +65,25 @@ TEST(Views, ATenantsLimitsReachRunnerAndStatus) {
   Tenant tenant;
   tenant.id = 5;
   tenant.name = "camera";
-  tenant.limits = {1, 2, 3, 4, 5.5, 6.5, 7, 8};
+  tenant.limits = {1, 2, 3, 4, 5.5, 6.5, 9, 7, 8};
   tenant.sessions = 9;
   control::RunnerTenantT told;
-  describe(tenant, told);
+  describe(tenant, /*lent_weights=*/true, told);
   EXPECT_EQ(told.tenant, 5U);
   EXPECT_EQ(told.tenant_name, "camera");
   EXPECT_EQ(told.max_in_flight, 4U);
   EXPECT_EQ(told.calls_per_second, 5.5);
   EXPECT_EQ(told.cpu_share, 6.5);
+  EXPECT_EQ(told.kept_bytes, 9U);
+  EXPECT_TRUE(told.lent_weights);
   EXPECT_EQ(told.weight, 7U);
   EXPECT_EQ(told.priority, 8U);
   const control::TenantEntryT entry = tenant_entry(tenant);
   EXPECT_EQ(entry.sessions, 9U);
   EXPECT_EQ(entry.max_sessions, 1U);
   EXPECT_EQ(entry.max_region_bytes, 3U);
+  tenant.limits.kept_bytes = 0;
+  EXPECT_EQ(tenant.limits.most_kept_bytes(), 3U) << "as shared_bytes";
 }
 
 TEST(Views, PathsLoseTheirFolders) {
