@@ -27,6 +27,8 @@ Check check_lending(const cgroup::Host& host, pid_t client);
 Check check_swap(const cgroup::Host& host, const std::string& meminfo);
 /// Whether what is lent is remembered on tmpfs; `socket` is the service's.
 Check check_ledger(const std::string& socket);
+/// What protects runners here, found out by starting `runner` (the pocket-runner program).
+Check check_sandbox(const std::string& runner);
 /// Whether the running service lends at all; `notes` are those of its leases.
 Check check_budgets(const std::vector<std::string>& notes);
 

@@ -142,7 +142,8 @@ Result<int> examine(const ServiceOptions& options) {
       check_cgroups(host),
       check_accounting(host, cgroup::parse_mounts(text_of("/proc/self/mountinfo"))),
       check_swap(host, text_of("/proc/meminfo")),
-      check_lending(host, ::getpid())};
+      check_lending(host, ::getpid()),
+      check_sandbox(program_folder() + "/pocket-runner")};
   check_service(options.socket, checks);
   bool failed = false;
   json rows = json::array();

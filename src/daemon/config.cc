@@ -15,6 +15,7 @@
 
 #include "base/ledger_place.h"
 #include "daemon/config_access.h"
+#include "daemon/config_sandbox.h"
 #include "daemon/processors.h"
 #include "lease/policy.h"
 #include "model/toml_reader.h"
@@ -24,8 +25,8 @@ namespace {
 
 using model::TomlReader;
 
-constexpr std::array<std::string_view, 8> kTables = {"service", "limits", "engines", "models",
-                                                     "budget",  "access", "socket",  "tenant"};
+constexpr std::array<std::string_view, 9> kTables = {
+    "service", "limits", "engines", "models", "budget", "access", "socket", "tenant", "sandbox"};
 constexpr std::array<std::string_view, 7> kBudget = {
     "cpus", "memory", "cgroup", "cpu_policy", "mem_policy", "linger_seconds", "ledger"};
 constexpr std::array<std::string_view, 8> kService = {"socket",     "socket_mode",  "models",
@@ -179,11 +180,13 @@ Result<void> parse_config(const std::string& text, const std::string& path, Conf
   const toml::table& engines = table("engines");
   const toml::table& models = table("models");
   const toml::table& budget = table("budget");
+  const toml::table& protections = table("sandbox");
   POCKET_RETURN_IF_ERROR(reader.result());
   POCKET_RETURN_IF_ERROR(read_service(service, path, config));
   POCKET_RETURN_IF_ERROR(read_limits(limits, path, config));
   POCKET_RETURN_IF_ERROR(read_engines(engines, path, config));
   POCKET_RETURN_IF_ERROR(read_budget(budget, path, config));
+  POCKET_RETURN_IF_ERROR(read_sandbox(protections, path, config));
   POCKET_RETURN_IF_ERROR(read_models(models, path, config));
   return read_access(file, path, config.access);
 }

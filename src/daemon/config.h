@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "daemon/access_config.h"
+#include "sandbox/settings.h"
 
 namespace pocket::daemon {
 
@@ -50,6 +51,9 @@ struct Config {
   std::vector<std::string> preload;
   // [access], [[socket]], [tenant.NAME]
   AccessConfig access;
+  // [sandbox]
+  sandbox::Settings sandbox;
+  std::vector<std::string> sandbox_show;  // what engines may read beside models and libraries
 };
 
 /// Reads a file over the defaults in `config`. NOT_FOUND or INVALID_ARGUMENT with file, line, key.

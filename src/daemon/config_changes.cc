@@ -85,6 +85,8 @@ ConfigChanges apply_changes(Config& live, const Config& wanted) {
   keys.leave("service.models", live.models, wanted.models);
   keys.leave("service.engine_dir", live.engine_dir, wanted.engine_dir);
   keys.leave("service.runner", live.runner, wanted.runner);
+  keys.leave("sandbox", live.sandbox, wanted.sandbox);
+  keys.leave("sandbox.show", live.sandbox_show, wanted.sandbox_show);
   keys.leave("service.log_file", live.log_file, wanted.log_file);
   keys.take_over("service.log_level", live.log_level, wanted.log_level);
   keys.take_over("service.drain_seconds", live.drain_seconds, wanted.drain_seconds);

@@ -15,16 +15,14 @@ namespace {
 
 /// Sleeps until the bell rings or the moment has come.
 void sleep_until(int bell, uint64_t due_ns) {
-  if (due_ns != kForever) {
-    pollfd entry{bell, POLLIN, 0};
-    timespec pause{};
-    const uint64_t now = monotonic_ns();
-    if (due_ns > now) {
-      pause.tv_sec = static_cast<time_t>((due_ns - now) / kNanosecondsPerSecond);
-      pause.tv_nsec = static_cast<long>((due_ns - now) % kNanosecondsPerSecond);
-    }
-    if (::ppoll(&entry, 1, &pause, nullptr) <= 0) return;
+  pollfd entry{bell, POLLIN, 0};
+  timespec pause{};
+  const uint64_t now = monotonic_ns();
+  if (due_ns != kForever && due_ns > now) {
+    pause.tv_sec = static_cast<time_t>((due_ns - now) / kNanosecondsPerSecond);
+    pause.tv_nsec = static_cast<long>((due_ns - now) % kNanosecondsPerSecond);
   }
+  if (::ppoll(&entry, 1, due_ns == kForever ? nullptr : &pause, nullptr) <= 0) return;
   eventfd_t rings = 0;
   (void)::eventfd_read(bell, &rings);
 }
@@ -35,9 +33,9 @@ Result<std::unique_ptr<Lender>> Lender::start(const std::string& ledger, const c
                                               uint64_t linger_ns, UniqueFd bell,
                                               std::vector<std::string>& repaired) {
   std::unique_ptr<Lender> lender(new Lender());
-  // Reading it waits: one call to sleep and to be woken. Ringing never does, in practice: nobody
-  // rings 2^64 times before this thread looks.
-  lender->bell_ = bell.valid() ? std::move(bell) : UniqueFd(::eventfd(0, EFD_CLOEXEC));
+  // Never waits, also not for a runner that reads it empty or fills it up.
+  lender->bell_ =
+      bell.valid() ? std::move(bell) : UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!lender->bell_.valid()) return errno_error("eventfd", errno);
   // Opened here, so that an early failure is reported; from now on it belongs to the thread.
   POCKET_ASSIGN_OR_RETURN(auto opened, Work::open(ledger, host, linger_ns));

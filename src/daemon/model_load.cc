@@ -34,7 +34,8 @@ std::string copy_key(const model::ModelSource& source, const std::string& engine
 }
 
 control::RunnerLoadT make_load(const model::ModelSource& source, const std::string& engine,
-                               const std::string& digest, const Config& config) {
+                               const std::string& digest, const Config& config,
+                               const std::string& cache) {
   const model::Manifest& manifest = source.manifest;
   control::RunnerLoadT load;
   load.path = source.path;
@@ -51,13 +52,13 @@ control::RunnerLoadT make_load(const model::ModelSource& source, const std::stri
     load.options.push_back(std::move(option));
   };
   add_option("precision", manifest.precision);
-  if (!config.cache_dir.empty()) add_option("cache_dir", config.cache_dir);
+  if (!cache.empty()) add_option("cache_dir", cache);
   for (const auto& [key, value] : manifest.options) add_option(key, value);
   for (const auto& use : source.uses) {
     auto used = std::make_unique<control::ModelUseT>();
     used->name = use.name;
     used->load = std::make_unique<control::RunnerLoadT>(
-        make_load(*use.source, chosen_engine(*use.source, "", config), use.digest, config));
+        make_load(*use.source, chosen_engine(*use.source, "", config), use.digest, config, cache));
     load.uses.push_back(std::move(used));
   }
   return load;

@@ -19,8 +19,10 @@ std::string chosen_engine(const model::ModelSource& source, const std::string& w
 std::string copy_key(const model::ModelSource& source, const std::string& engine,
                      const std::string& digest, const Config& config);
 
-/// The message, without the number of the model.
+/// The message, without the number of the model. `cache`: where the engines of the model's runner
+/// keep what they compile; empty: nowhere.
 wire::control::RunnerLoadT make_load(const model::ModelSource& source, const std::string& engine,
-                                     const std::string& digest, const Config& config);
+                                     const std::string& digest, const Config& config,
+                                     const std::string& cache);
 
 }  // namespace pocket::daemon

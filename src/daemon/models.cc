@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/engine_names.h"
 #include "base/nearest.h"
+#include "daemon/engine_cache.h"
 #include "daemon/model_load.h"
+#include "daemon/visible.h"
 #include "model/digest.h"
 
 namespace pocket::daemon {
@@ -18,6 +20,8 @@ namespace {
 namespace control = wire::control;
 
 constexpr uint64_t kRunnerGraceNs = 5 * kNanosecondsPerSecond;
+// Paths that a runner keeps for a later pocketd; with more, other models of its group get another.
+constexpr size_t kMostRemembered = 64;
 
 /// After the second crash in a row a model waits 0.5 s, then twice as long each time, up to 30 s.
 uint64_t crash_delay_ns(uint32_t crashes) {
@@ -154,10 +158,31 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
   if (model.state != ModelState::kLoading) start_load(model);
 }
 
+RunnerFiles Models::files_of(const LoadedModel& model) const {
+  RunnerFiles files = files_of_model(model.source, model.engine, config_);
+  if (!config_.cache_dir.empty()) {
+    files.writable = engine_cache(config_.cache_dir, model.group);
+    const bool open_root = !config_.sandbox.wants(sandbox::Protection::kMounts);
+    auto made = make_engine_cache(config_.cache_dir, files.writable, open_root);
+    if (!made.ok()) spdlog::warn("{}", made.error().message);
+  }
+  if (!model.source.manifest.group) return files;
+  // The others of its group will come into the same runner.
+  for (const auto& source : repository_.list(nullptr)) {
+    if (source.manifest.group != model.source.manifest.group) continue;
+    add_files(files_of_model(source, engine_of(source, ""), config_), files);
+  }
+  return files;
+}
+
 Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
+  const RunnerFiles needed = files_of_model(model.source, model.engine, config_);
   for (const auto& runner : runners_) {
-    if (runner.group == model.group && !runner.process->shutting_down())
+    // One that was started before this model's folder was there does not see it.
+    if (runner.group == model.group && !runner.process->shutting_down() &&
+        runner.process->sees(needed)) {
       return runner.process.get();
+    }
   }
   if (runners_.size() >= config_.runners) {
     return Error{POCKET_BUSY,
@@ -166,7 +191,7 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                              runners_.size())};
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto process, RunnerProcess::spawn(loop_, config_, model.engine, survival_,
+      auto process, RunnerProcess::spawn(loop_, config_, model.engine, files_of(model), survival_,
                                          [this](RunnerProcess& runner, const std::string& how) {
                                            forget_runner(runner, how);
                                          }));
@@ -186,7 +211,9 @@ void Models::start_load(LoadedModel& model) {
   model.state = ModelState::kLoading;
   model.error.clear();
   model.runner = *runner;
-  control::RunnerLoadT load = make_load(model.source, model.engine, model.digest, config_);
+  control::RunnerLoadT load =
+      make_load(model.source, model.engine, model.digest, config_,
+                config_.cache_dir.empty() ? "" : engine_cache(config_.cache_dir, model.group));
   load.model = model.id;
   load.memo = std::make_unique<control::RunnerMemoT>();
   load.memo->name = model.source.name;
@@ -195,6 +222,11 @@ void Models::start_load(LoadedModel& model) {
   load.memo->digest = model.digest;
   load.memo->key = model.key;
   load.memo->group = model.group;
+  const RunnerFiles& files = model.runner->files();
+  if (files.shown.size() <= kMostRemembered) {
+    load.memo->shown = files.shown;
+    load.memo->engines = files.engines;
+  }
   LoadedModel* target = &model;
   model.load_timer = loop_.after(seconds_to_ns(config_.load_timeout_seconds), [this, target] {
     target->load_timer = 0;

@@ -119,6 +119,7 @@ class Models {
                          const std::string& digest);
   void start_load(LoadedModel& model);
   Result<RunnerProcess*> runner_for(const LoadedModel& model);
+  RunnerFiles files_of(const LoadedModel& model) const;
   void finish_load(LoadedModel& model, Result<wire::control::MessageT> reply);
   void answer_waiters(LoadedModel& model, const Result<LoadedModel*>& result);
   void forget_runner(RunnerProcess& runner, const std::string& how);

@@ -188,6 +188,7 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
   keys_[memo.name + "\n" + memo.version] = memo.key;
   watch_calls(*entry);  // what an earlier pocketd quarantined is forgotten
   if (Runner* known = find_runner(&runner)) known->group = memo.group;
+  if (!memo.shown.empty()) runner.set_files({memo.engines, memo.shown, ""});
   start_idle_timer(*entry);
   spdlog::info("model '{}' version {} is ready in runner {}, which was taken over", memo.name,
                memo.version, runner.pid());

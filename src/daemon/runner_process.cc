@@ -3,55 +3,54 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <utility>
 
 #include "base/clock.h"
+#include "sandbox/start.h"
 
 namespace pocket::daemon {
 namespace {
 
 namespace control = wire::control;
 
-constexpr int kControlFd = 3;
 constexpr uint64_t kExitGraceNs = kNanosecondsPerSecond;
+constexpr size_t kMostWords = 512;
 
-/// Starts `path` with only standard input, output, error and the control socket open, in a process
-/// group of its own (a Ctrl-C at the terminal is for pocketd, which then ends it in order).
-Result<pid_t> start_process(const Config& config, const std::string& engine, int control) {
-  const std::string control_text = std::to_string(kControlFd);
-  std::array<const char*, 10> arguments = {
-      config.runner.c_str(),     "--engine",     engine.c_str(),       "--engine-dir",
-      config.engine_dir.c_str(), "--control-fd", control_text.c_str(), "--log-level",
-      config.log_level.c_str(),  nullptr};
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, kControlFd + 1);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-  pid_t pid = -1;
-  const int failure = ::posix_spawn(&pid, config.runner.c_str(), &actions, &attributes,
-                                    const_cast<char* const*>(arguments.data()), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return errno_error(fmt::format("starting runner '{}'", config.runner), failure);
-  return pid;
+std::vector<std::string> command_of(const Config& config, const std::string& engine,
+                                    const RunnerFiles& files) {
+  std::vector<std::string> command = {config.runner,
+                                      "--engine",
+                                      engine,
+                                      "--engine-dir",
+                                      config.engine_dir,
+                                      "--control-fd",
+                                      std::to_string(sandbox::kPassedFd),
+                                      "--log-level",
+                                      config.log_level,
+                                      "--sandbox",
+                                      sandbox::modes_text(config.sandbox),
+                                      "--user",
+                                      config.sandbox.user};
+  const auto add = [&command](const char* option, const std::string& value) {
+    command.emplace_back(option);
+    command.push_back(value);
+  };
+  for (const auto& other : files.engines) {
+    if (other != engine) add("--also", other);
+  }
+  for (const auto& path : files.shown) add("--show", path);
+  for (const auto& path : config.sandbox_show) add("--show", path);
+  if (!files.writable.empty()) add("--show-writable", files.writable);
+  return command;
 }
 
 /// From the kernel; -1 when it is not visible from here, or has ended.
@@ -69,7 +68,30 @@ std::string describe_exit(int status) {
   if (WIFSIGNALED(status)) {
     return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   }
+  // The first process of a PID namespace cannot die of a signal that it sends itself.
+  const int signal = WEXITSTATUS(status) - sandbox::kSignalExit;
+  if (signal == SIGABRT || signal == SIGSYS) {
+    return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+  }
   return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+/// Only a runner that stopped itself for a system call has a say in it. Its text may be a hostile
+/// model's: nothing in it may fake a line of the log.
+std::string describe_end(int status, std::string words) {
+  const bool stopped =
+      WIFEXITED(status) && WEXITSTATUS(status) == sandbox::kSignalExit + SIGSYS && !words.empty();
+  if (!stopped) return describe_exit(status);
+  std::replace_if(
+      words.begin(), words.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  words.resize(words.find_last_not_of(' ') + 1);
+  return words;
+}
+
+/// How the child of an earlier pocketd ended is not known, but what it said is.
+std::string describe_adopted(std::string words) {
+  return words.empty() ? "ended"
+                       : describe_end((sandbox::kSignalExit + SIGSYS) << 8, std::move(words));
 }
 
 /// SIGKILL and the like come from outside. A handler that overran its caller's deadline is no crash
@@ -100,13 +122,18 @@ std::string RunnerProcess::kept_name(uint32_t number, const char* what) {
 
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
                                                             const std::string& engine,
-                                                            Survival& survival, OnDeath on_death) {
+                                                            RunnerFiles files, Survival& survival,
+                                                            OnDeath on_death) {
   POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
   std::unique_ptr<RunnerProcess> runner(
       new RunnerProcess(loop, engine, survival.state.next_runner(), survival, std::move(on_death)));
-  POCKET_ASSIGN_OR_RETURN(runner->pid_, start_process(config, engine, pair.second.get()));
-  runner->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, runner->pid_, 0)));
-  if (!runner->pidfd_.valid()) return errno_error("pidfd_open of the runner", errno);
+  runner->files_ = std::move(files);
+  sandbox::StartRequest request;
+  request.command = command_of(config, engine, runner->files_);
+  request.passed = pair.second.get();
+  POCKET_ASSIGN_OR_RETURN(auto started, sandbox::start_process(request, config.sandbox));
+  runner->pid_ = started.pid;
+  runner->pidfd_ = std::move(started.pidfd);
   // Our end never blocks; the runner's end, another open file, does.
   if (::fcntl(pair.first.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error("fcntl", errno);
   survival.keeper.keep(kept_name(runner->number_, "pid"), runner->pidfd_.get());
@@ -151,6 +178,8 @@ RunnerProcess::~RunnerProcess() {
 }
 
 void RunnerProcess::handle(control::MessageT message) {
+  const auto* words = message.body.AsFailed();
+  if (message.id == 0 && words != nullptr) last_words_ = words->message.substr(0, kMostWords);
   const auto found = replies_.find(message.id);
   if (message.id == 0) return;  // RunnerReady needs no answer
   if (found == replies_.end()) {
@@ -220,10 +249,11 @@ std::vector<Flights::Entry> RunnerProcess::flights() const {
 void RunnerProcess::reap() {
   int status = 0;
   if (!adopted_ && ::waitpid(pid_, &status, WNOHANG) != pid_) return;
-  const std::string how = adopted_ ? "ended" : describe_exit(status);
   crashed_ = !adopted_ && is_crash(status);
   // What it said before it ended counts: why an engine could not be loaded, for one.
   link_->receive_rest();
+  const std::string how =
+      adopted_ ? describe_adopted(last_words_) : describe_end(status, last_words_);
   loop_.forget(pidfd_.get());
   pidfd_.reset();
   if (pid_ > 0) {
@@ -242,6 +272,15 @@ void RunnerProcess::reap() {
   on_death_(*this, how);  // may destroy this
 }
 
+bool RunnerProcess::sees(const RunnerFiles& files) const {
+  const auto within = [](const std::vector<std::string>& wanted, const auto& known) {
+    return std::ranges::all_of(wanted, [&](const std::string& entry) {
+      return std::ranges::find(known, entry) != known.end();
+    });
+  };
+  return within(files.shown, files_.shown) && within(files.engines, files_.engines);
+}
+
 uint64_t RunnerProcess::memory_bytes() const {
   std::ifstream file(fmt::format("/proc/{}/smaps_rollup", pid_));
   std::string word;
@@ -249,7 +288,11 @@ uint64_t RunnerProcess::memory_bytes() const {
     uint64_t kilobytes = 0;
     if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
   }
-  return 0;
+  // Only who may trace a process is told its proportional memory; all are told its resident one.
+  std::ifstream status(fmt::format("/proc/{}/statm", pid_));
+  uint64_t size = 0;
+  uint64_t resident = 0;
+  return status >> size >> resident ? resident * static_cast<uint64_t>(::getpagesize()) : 0;
 }
 
 }  // namespace pocket::daemon

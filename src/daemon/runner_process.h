@@ -20,6 +20,13 @@
 
 namespace pocket::daemon {
 
+/// What a runner sees and can run. Plain data.
+struct RunnerFiles {
+  std::vector<std::string> engines;  // their plugins and libraries are loaded at its start
+  std::vector<std::string> shown;    // files and folders
+  std::string writable;              // empty: nothing
+};
+
 /// Loop's thread only. Destroying it kills the process if it still runs. What a later pocketd needs
 /// to take it over is kept (Keeper) from its start to its end.
 class RunnerProcess {
@@ -30,8 +37,8 @@ class RunnerProcess {
   /// Starts the process; requests may be made at once. `on_death` is called once, from the loop,
   /// after every pending request has been answered with UNAVAILABLE.
   static Result<std::unique_ptr<RunnerProcess>> spawn(EventLoop& loop, const Config& config,
-                                                      const std::string& engine, Survival& survival,
-                                                      OnDeath on_death);
+                                                      const std::string& engine, RunnerFiles files,
+                                                      Survival& survival, OnDeath on_death);
   /// Takes over one that an earlier pocketd started, whose descriptors were left for this one under
   /// `number`. NOT_FOUND: some are missing.
   static Result<std::unique_ptr<RunnerProcess>> adopt(EventLoop& loop, uint32_t number,
@@ -73,7 +80,13 @@ class RunnerProcess {
   /// It ended by itself and not in order; nobody knows of one that was taken over.
   bool crashed() const { return crashed_; }
   bool shutting_down() const { return shutting_down_; }
-  /// Proportional memory of the process now, in bytes; 0 when it cannot be read.
+  /// Whether it was started so that it sees all of that, and has the engines.
+  bool sees(const RunnerFiles& files) const;
+  const RunnerFiles& files() const { return files_; }
+  /// An adopted one is told by its models.
+  void set_files(RunnerFiles files) { files_ = std::move(files); }
+  /// Memory of the process now, in bytes: proportional where the kernel tells it to pocketd, else
+  /// resident; 0 when neither can be read.
   uint64_t memory_bytes() const;
 
  private:
@@ -87,6 +100,8 @@ class RunnerProcess {
 
   EventLoop& loop_;
   std::string engine_;
+  RunnerFiles files_;
+  std::string last_words_;  // what it said of its end
   const uint32_t number_;
   Keeper& keeper_;
   OnDeath on_death_;

@@ -9,6 +9,8 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "daemon/protections.h"
+#include "daemon/views.h"
 
 namespace pocket::daemon {
 
@@ -52,6 +54,7 @@ Result<void> Service::start(std::function<void()> on_ready) {
                              "--models or service.models",
                              config_.models)};
   }
+  POCKET_ASSIGN_OR_RETURN(protection_notes_, check_protections(config_));
   spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   POCKET_ASSIGN_OR_RETURN(auto own, listen(config_.socket, config_.socket_mode, std::nullopt));
   listeners_.push_back(std::move(own));
@@ -129,6 +132,10 @@ void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;
+  if (target != nullptr && !target->member.administrator) {
+    failed.message = without_folders(error.message);
+    if (failed.message != error.message) spdlog::info("session {}: {}", session, error.message);
+  }
   answer(session, request, std::move(failed));
 }
 

@@ -157,6 +157,7 @@ class Service {
   bool ready_ = false;
   bool stopping_ = false;
   std::string failure_;
+  std::vector<std::string> protection_notes_;  // what runners lack on this machine
 };
 
 }  // namespace pocket::daemon

@@ -114,6 +114,7 @@ control::StatusT Service::status(const Session& viewer) const {
   status.socket = config_.socket;
   status.models_dir = config_.models;
   status.notes.insert(status.notes.end(), lending_.notes().begin(), lending_.notes().end());
+  status.notes.insert(status.notes.end(), protection_notes_.begin(), protection_notes_.end());
   for (auto& runner : models_.list_runners()) {
     status.runners.push_back(std::make_unique<control::RunnerEntryT>(std::move(runner)));
   }

@@ -1,5 +1,6 @@
 #include "daemon/views.h"
 
+#include <algorithm>
 #include <set>
 
 namespace pocket::daemon {
@@ -51,6 +52,27 @@ void keep_own(control::ModelEntryT& model, uint32_t channels) {
   model.calls = 0;
   model.idle_seconds = 0;
   model.channels = channels;
+}
+
+std::string without_folders(std::string_view text) {
+  constexpr std::string_view kBefore = " '\"(=:[,\n";
+  constexpr std::string_view kAfter = " '\"),;:]\n";
+  std::string result;
+  for (size_t place = 0; place < text.size();) {
+    const char before = place == 0 ? ' ' : text[place - 1];
+    if (text[place] != '/' || kBefore.find(before) == std::string_view::npos) {
+      result += text[place++];
+      continue;
+    }
+    const bool quoted = before == '\'' || before == '"';
+    const size_t end = std::min(
+        text.size(), quoted ? text.find(before, place) : text.find_first_of(kAfter, place));
+    std::string_view path = text.substr(place, end - place);
+    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    result += path.size() == 1 ? path : path.substr(path.rfind('/') + 1);
+    place = end;
+  }
+  return result;
 }
 
 }  // namespace pocket::daemon

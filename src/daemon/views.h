@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "daemon/tenants.h"
 #include "wire/control.h"
@@ -30,5 +32,9 @@ void keep_own(wire::control::LeasesT& leases, const std::function<bool(uint64_t 
 
 /// Leaves what a client needs to use the model, and `channels`: how many its tenant has open.
 void keep_own(wire::control::ModelEntryT& model, uint32_t channels);
+
+/// The text with the last part of each absolute path in it: engines and files are named, not where
+/// they lie.
+std::string without_folders(std::string_view text);
 
 }  // namespace pocket::daemon

@@ -82,5 +82,21 @@ TEST(Views, ATenantsLimitsReachRunnerAndStatus) {
   EXPECT_EQ(entry.max_region_bytes, 3U);
 }
 
+TEST(Views, PathsLoseTheirFolders) {
+  for (const auto& [text, shown] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"", ""},
+           {"nothing to hide, 3/4 of it", "nothing to hide, 3/4 of it"},
+           {"opening '/srv/the models/a/1/model.onnx': no", "opening 'model.onnx': no"},
+           {"/srv/a/model.xml: line 3 (see /srv/b/, c)", "model.xml: line 3 (see b, c)"},
+           {"path=/srv/a/b", "path=b"},
+           {"file:///srv/a", "file:a"},
+           {"the folder / and '/'", "the folder / and '/'"},
+           {"unclosed '/srv/a b/c", "unclosed 'c"},
+           {"//", "/"},
+       }) {
+    EXPECT_EQ(without_folders(text), shown);
+  }
+}
+
 }  // namespace
 }  // namespace pocket::daemon

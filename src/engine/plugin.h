@@ -1,6 +1,7 @@
 // Loading of engine plugins: shared libraries with the C interface of pocket/engine.h.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "base/result.h"
@@ -26,5 +27,8 @@ class Plugin {
   explicit Plugin(const pocket_engine_api* api) : api_(api) {}
   const pocket_engine_api* api_;
 };
+
+/// Plugins by name, or why one could not be loaded.
+using Plugins = std::map<std::string, Result<Plugin>>;
 
 }  // namespace pocket::engine

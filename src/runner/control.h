@@ -24,12 +24,13 @@ namespace pocket::runner {
 /// Serves one control socket until pocketd says to end or is gone. run() belongs to one thread.
 class Control {
  public:
-  /// `plugin`: the engine of models that name none; others are looked for in `engine_dir`.
-  Control(UniqueFd socket, engine::Plugin plugin, const std::string& engine_dir,
-          std::unique_ptr<Workers> workers)
+  /// `plugin`: the engine of models that name none; others are in `others`, else looked for in
+  /// `engine_dir`.
+  Control(UniqueFd socket, engine::Plugin plugin, engine::Plugins others,
+          const std::string& engine_dir, std::unique_ptr<Workers> workers)
       : socket_(std::move(socket)),
         plugin_(plugin),
-        table_(plugin, engine_dir),
+        table_(plugin, std::move(others), engine_dir),
         workers_(std::move(workers)) {}
   ~Control();
 

@@ -1,15 +1,17 @@
 // pocket-runner: the data plane of Pocket. Started by pocketd, never by hand.
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/clock.h"
+#include "base/engine_names.h"
 #include "runner/control.h"
+#include "runner/protect.h"
+#include "sandbox/identity.h"
 
 namespace pocket::runner {
 namespace {
@@ -19,14 +21,32 @@ void set_up_log(const std::string& level) {
   logger->set_error_handler([](const std::string&) {});  // a full disk never stops serving
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(logger);
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocket-runner %P: %v");
+  // Its number as others see it: in a PID namespace it is 1.
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l pocket-runner " +
+                      std::to_string(sandbox::outer_pid()) + ": %v");
 }
 
-/// What a model could be made to do ends here: no new privileges, no core dump with clients' data.
-void give_up_privileges() {
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
+struct CommandLine {
+  std::string engine;
+  std::vector<std::string> others;
+  std::string engine_dir;
+  std::string log_level = "info";
+  int control_fd = -1;
+  bool probe = false;
+  ProtectOptions protect;
+};
+
+void define_options(CLI::App& app, CommandLine& line) {
+  app.add_option("--engine", line.engine, "Name of the engine plugin");
+  app.add_option("--also", line.others, "Engines of other models that it will load");
+  app.add_option("--engine-dir", line.engine_dir, "Folder of the engine plugins");
+  app.add_option("--control-fd", line.control_fd, "Socket to pocketd");
+  app.add_option("--log-level", line.log_level, "debug, info, warning or error");
+  app.add_option("--sandbox", line.protect.modes, "Protections that are required or off");
+  app.add_option("--user", line.protect.user, "User to run as; empty: one of its own");
+  app.add_option("--show", line.protect.shown, "File or folder that the engine may read");
+  app.add_option("--show-writable", line.protect.writable, "Likewise, and write");
+  app.add_flag("--probe", line.probe, "Say what the sandbox holds on this machine, and end");
 }
 
 /// Answers the first thing pocketd asks with `error`, so that clients learn why.
@@ -41,17 +61,46 @@ void tell_first_request(int socket, const Error& error) {
   (void)ipc::send_packet(socket, wire::encode_message(message->id, std::move(failed)));
 }
 
-Result<void> serve(const std::string& engine, const std::string& engine_dir, int control_fd) {
-  UniqueFd socket(control_fd);
-  auto loaded = engine::Plugin::load(engine_dir, engine);
+/// The plugin, loaded inside of the sandbox, and the others into `others`.
+Result<engine::Plugin> load_protected(const CommandLine& line, int socket,
+                                      engine::Plugins& others) {
+  POCKET_ASSIGN_OR_RETURN(Protection protection, Protection::parse(line.protect));
+  std::vector<std::string> paths = {engine_path(line.engine_dir, line.engine)};
+  for (const auto& other : line.others) paths.push_back(engine_path(line.engine_dir, other));
+  POCKET_RETURN_IF_ERROR(protection.enter(paths));
+  POCKET_ASSIGN_OR_RETURN(engine::Plugin plugin,
+                          engine::Plugin::load(line.engine_dir, line.engine));
+  for (const auto& other : line.others) {
+    others.emplace(other, engine::Plugin::load(line.engine_dir, other));
+  }
+  POCKET_RETURN_IF_ERROR(protection.close(paths, socket));
+  return plugin;
+}
+
+Result<void> serve(const CommandLine& line) {
+  UniqueFd socket(line.control_fd);
+  engine::Plugins others;
+  auto loaded = load_protected(line, socket.get(), others);
   if (!loaded.ok()) {
     tell_first_request(socket.get(), loaded.error());
     return std::move(loaded).error();
   }
+  // What the sandbox was made with goes back, so that it is not taken for a model's memory later.
+  ::malloc_trim(0);
   engine::Plugin plugin = *loaded;
   POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
-  Control control(std::move(socket), plugin, engine_dir, std::move(workers));
+  Control control(std::move(socket), plugin, std::move(others), line.engine_dir,
+                  std::move(workers));
   return control.run();
+}
+
+/// Tells how far the sandbox of a runner comes here; required or not makes no difference.
+Result<void> probe(const CommandLine& line) {
+  POCKET_ASSIGN_OR_RETURN(Protection protection, Protection::parse(line.protect));
+  POCKET_RETURN_IF_ERROR(protection.enter({}));
+  (void)protection.close({}, -1);
+  std::fputs(protection.report().text().c_str(), stdout);
+  return ok_result();
 }
 
 }  // namespace
@@ -60,23 +109,16 @@ Result<void> serve(const std::string& engine, const std::string& engine_dir, int
 int main(int argc, char** argv) {
   using namespace pocket::runner;
   CLI::App app("pocket-runner: runs models for pocketd, which starts it");
-  std::string engine;
-  std::string engine_dir;
-  std::string log_level = "info";
-  int control_fd = -1;
-  app.add_option("--engine", engine, "Name of the engine plugin")->required();
-  app.add_option("--engine-dir", engine_dir, "Folder of the engine plugins")->required();
-  app.add_option("--control-fd", control_fd, "Socket to pocketd")->required();
-  app.add_option("--log-level", log_level, "debug, info, warning or error");
+  CommandLine line;
+  define_options(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  set_up_log(log_level);
-  give_up_privileges();
+  set_up_log(line.log_level);
   ::signal(SIGPIPE, SIG_IGN);
-  auto served = serve(engine, engine_dir, control_fd);
+  auto served = line.probe ? probe(line) : serve(line);
   if (served.ok()) return 0;
   spdlog::error("{}", served.error().message);
   return 1;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "runner/peers.h"
+#include "runner/readable.h"
 #include "wire/layout.h"
 
 namespace pocket::runner {
@@ -31,8 +32,8 @@ Result<engine::Plugin> ModelTable::plugin_for(const std::string& engine) {
   MutexLock lock(mutex_);
   const auto found = plugins_.find(engine);
   if (found != plugins_.end()) return found->second;
-  POCKET_ASSIGN_OR_RETURN(const engine::Plugin plugin, engine::Plugin::load(engine_dir_, engine));
-  plugins_.emplace(engine, plugin);
+  auto plugin = engine::Plugin::load(engine_dir_, engine);
+  if (plugin.ok()) plugins_.emplace(engine, plugin);
   return plugin;
 }
 
@@ -58,6 +59,7 @@ Result<std::shared_ptr<RunnerModel>> ModelTable::load_fresh(const control::Runne
     }
     uses.emplace_back(use->name, std::move(*used));
   }
+  POCKET_RETURN_IF_ERROR(check_readable(load.path));
   auto peers = std::make_unique<Peers>(std::move(uses));
   engine::LoadOptions options;
   options.path = load.path;

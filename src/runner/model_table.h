@@ -19,10 +19,11 @@ namespace pocket::runner {
 /// Any thread. Loading takes seconds; others load meanwhile, but one key is loaded once.
 class ModelTable {
  public:
-  /// `own`: the engine of loads that name none. Other engines are taken from `engine_dir` when the
-  /// first model wants them.
-  ModelTable(engine::Plugin own, std::string engine_dir)
-      : own_(own), engine_dir_(std::move(engine_dir)) {}
+  /// `own`: the engine of loads that name none. `others`: those that are loaded already, or why
+  /// they could not be. Further ones are taken from `engine_dir` when the first model wants them,
+  /// which the sandbox may forbid.
+  ModelTable(engine::Plugin own, engine::Plugins others, std::string engine_dir)
+      : own_(own), engine_dir_(std::move(engine_dir)), plugins_(std::move(others)) {}
 
   /// The model of that key where it is loaded, else a fresh copy, with all it uses.
   /// `budget_threads`: how many threads the budget is good for now; 0: no bound.
@@ -44,7 +45,7 @@ class ModelTable {
   const engine::Plugin own_;
   const std::string engine_dir_;
   Mutex mutex_;
-  std::map<std::string, engine::Plugin> plugins_ POCKET_GUARDED_BY(mutex_);
+  engine::Plugins plugins_ POCKET_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Slot>> slots_ POCKET_GUARDED_BY(mutex_);
   std::vector<std::weak_ptr<RunnerModel>> loaded_ POCKET_GUARDED_BY(mutex_);
 };

@@ -9,7 +9,6 @@
 #include <cerrno>
 
 #include "base/clock.h"
-#include "ipc/region.h"
 #include "runner/execute.h"
 
 namespace pocket::runner {
@@ -155,12 +154,28 @@ bool Workers::intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Ca
         found = true;
     }
   }
-  // More than a burst: the bell was answered, so it must be rung again for the rest. Not for what
-  // the channel would not take: a client that takes no answers would keep the workers busy.
-  if (count == kIntakeBurst && channel->has_work() && !channel->closed()) {
-    ipc::ring_doorbell(channel->doorbell());
-  }
+  // Not for what the channel would not take: a client that takes no answers would keep the workers
+  // busy.
+  if (count == kIntakeBurst && channel->has_work() && !channel->closed()) leave_rest(channel);
   return found;
+}
+
+void Workers::leave_rest(std::shared_ptr<Channel> channel) {
+  {
+    MutexLock lock(rest_mutex_);
+    rest_.push_back(std::move(channel));
+  }
+  // By the workers' own bell: a client can fill the doorbell and make whoever rings it wait.
+  ::eventfd_write(wake_.get(), 1);
+}
+
+void Workers::take_rest(std::unique_ptr<Call>* hand) {
+  std::vector<std::shared_ptr<Channel>> rest;
+  {
+    MutexLock lock(rest_mutex_);
+    rest.swap(rest_);
+  }
+  for (const auto& channel : rest) intake(channel, hand);
 }
 
 void Workers::answer(Channel& channel, const wire::Submission& submission, const Error& error,
@@ -279,7 +294,10 @@ bool Workers::poll(int timeout_ms, std::unique_ptr<Call>* hand) {
   if (timeout_ms != 0) sleeping_.fetch_sub(1);
   for (int index = 0; index < count; ++index) {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
-    if (token == kWakeToken) continue;
+    if (token == kWakeToken) {
+      take_rest(hand);
+      continue;
+    }
     if (auto channel = find(static_cast<uint32_t>(token))) intake(channel, hand);
   }
   return count > 0;

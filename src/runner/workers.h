@@ -64,6 +64,9 @@ class Workers {
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
                std::unique_ptr<Call>* hand);
   void wake_another();
+  /// The channel has more than was taken at once: whoever is woken next goes on with it.
+  void leave_rest(std::shared_ptr<Channel> channel);
+  void take_rest(std::unique_ptr<Call>* hand);
   /// How many calls may run at the same time.
   uint32_t most_running() const { return std::min(limit_.load(), runners_.load()); }
 
@@ -76,6 +79,8 @@ class Workers {
       POCKET_GUARDED_BY(channels_mutex_);
   Mutex threads_mutex_;
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
+  Mutex rest_mutex_;
+  std::vector<std::shared_ptr<Channel>> rest_ POCKET_GUARDED_BY(rest_mutex_);
   Mutex followed_mutex_;
   std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};

@@ -55,7 +55,10 @@ class ExhaustionTest : public ::testing::Test {
       pocket::testing::write_file(service_.models() + "/" + name + "/model.toml",
                                   "warmup = false\n");
     }
-    ASSERT_TRUE(service_.start()) << service_.log();
+    // Only the same user may change a process's limits, unless it has CAP_SYS_RESOURCE.
+    const std::string config = service_.folder() + "/pocketd.toml";
+    pocket::testing::write_file(config, "[sandbox]\nuser = 'off'\ndumps = 'off'\n");
+    ASSERT_TRUE(service_.start({"--config", config})) << service_.log();
     session_.emplace(to_service("steady"));
     model_.emplace(*session_, "echo");
     runner_ = service_.runners().front();

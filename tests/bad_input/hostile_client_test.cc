@@ -1,5 +1,8 @@
 // Clients that break the rules: each is dropped or bounded, and a client beside it notices nothing.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -223,6 +226,11 @@ class RingClient {
   }
   /// Publishes `count` further submissions that are answered at once (an unknown handle).
   void submit(uint64_t count) {
+    publish(count);
+    ipc::ring_doorbell(doorbell_.get());
+  }
+  /// Likewise, without a ring of the bell.
+  void publish(uint64_t count) {
     auto* slots = reinterpret_cast<wire::Submission*>(request_.data() + wire::kHeaderBytes);
     for (uint64_t index = 0; index < count; ++index) {
       wire::Submission submission{};
@@ -232,7 +240,6 @@ class RingClient {
       std::memcpy(&slots[(submitted_ - 1) % wire::kRingSlots], &submission, sizeof(submission));
     }
     header()->submitted.store(submitted_);
-    ipc::ring_doorbell(doorbell_.get());
   }
   wire::RequestHeader* header() const {
     return reinterpret_cast<wire::RequestHeader*>(request_.data());
@@ -241,6 +248,21 @@ class RingClient {
     return reinterpret_cast<const wire::ResponseHeader*>(response_.data());
   }
   void ring() const { ipc::ring_doorbell(doorbell_.get()); }
+  /// Makes whoever rings or reads the bell without care wait for this client.
+  void fill_doorbell() const {
+    constexpr eventfd_t kMost = UINT64_MAX - 1;
+    eventfd_t rung = 0;
+    ASSERT_EQ(::fcntl(doorbell_.get(), F_SETFL, 0), 0);
+    pollfd bell{doorbell_.get(), POLLIN, 0};
+    if (::poll(&bell, 1, 0) > 0) (void)::eventfd_read(doorbell_.get(), &rung);
+    ASSERT_EQ(::eventfd_write(doorbell_.get(), kMost), 0);
+  }
+  void drain_doorbell() const {
+    eventfd_t rung = 0;
+    ASSERT_EQ(::fcntl(doorbell_.get(), F_SETFL, O_NONBLOCK), 0);
+    ::eventfd_read(doorbell_.get(), &rung);
+    ASSERT_EQ(::fcntl(doorbell_.get(), F_SETFL, 0), 0);
+  }
 
  private:
   RawClient client_;
@@ -266,6 +288,28 @@ TEST_F(HostileClientTest, AClientThatTakesNoAnswersKeepsNoProcessorBusy) {
   client.ring();
   EXPECT_TRUE(
       eventually([&] { return client.answers()->completed.load() == 2 * wire::kRingSlots; }));
+}
+
+TEST_F(HostileClientTest, ADoorbellThatMakesItsRingerWaitStopsNobody) {
+  // More of them than the runner has threads. A full ring is more than is taken at once.
+  std::vector<std::unique_ptr<RingClient>> clients;
+  for (int count = 0; count < 6; ++count) {
+    clients.push_back(std::make_unique<RingClient>(greeted()));
+    clients.back()->publish(wire::kRingSlots);
+    clients.back()->fill_doorbell();
+  }
+  for (int round = 0; round < 20; ++round) {
+    others_go_on();
+    for (const auto& client : clients) {
+      EXPECT_TRUE(eventually([&] {
+        return client->header()->submitted.load() == client->answers()->completed.load();
+      }));
+      client->header()->completions_taken.store(client->answers()->completed.load());
+      client->publish(wire::kRingSlots);
+      client->drain_doorbell();
+      client->fill_doorbell();
+    }
+  }
 }
 
 TEST_F(HostileClientTest, ImpossibleCountersBreakTheirChannelOnly) {

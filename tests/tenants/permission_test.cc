@@ -75,6 +75,19 @@ TEST_F(PermissionTest, InStrictModeOnlyListedModelsAreThere) {
   EXPECT_EQ(tenant("shop").refusals, 3U);
 }
 
+TEST_F(PermissionTest, WhereModelsAndEnginesLieIsForAdministrators) {
+  service_.add_null_model("broken", "= no model\n");
+  configure(two_tenants());
+  start();
+  const Outcome whole = opening(service_.socket(), "broken");
+  const Outcome told = opening(socket_of("shop"), "broken");
+  EXPECT_THAT(whole.message, HasSubstr(service_.models() + "/broken/1/model.null"));
+  EXPECT_THAT(told.message, HasSubstr("'model.null'"));
+  EXPECT_THAT(told.message, Not(HasSubstr(folder())));
+  EXPECT_EQ(told.status, whole.status);
+  EXPECT_THAT(service_.log(), HasSubstr(service_.models() + "/broken/1/model.null"));
+}
+
 TEST_F(PermissionTest, OrdersAreForAdministrators) {
   configure(two_tenants());
   start();
