@@ -49,7 +49,7 @@ struct Workspace {
 
 void* allocate_output(void* context, uint32_t, size_t bytes) {
   auto* room = static_cast<OutputRoom*>(context);
-  room->memory = allocate_memory(bytes);
+  room->memory = room->keep ? allocate_kept(bytes) : allocate_memory(bytes);
   return room->memory.get();
 }
 

@@ -1,6 +1,7 @@
 #include "runner/handle_store.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 
@@ -11,6 +12,21 @@ namespace pocket::runner {
 Memory allocate_memory(size_t bytes) {
   const auto size = checked_align_up(std::max<size_t>(bytes, 1), 64);
   return Memory(size ? std::aligned_alloc(64, *size) : nullptr);
+}
+
+Memory allocate_kept(size_t bytes) {
+  constexpr size_t kOwnMapping = 1 << 20;
+  if (bytes < kOwnMapping) return allocate_memory(bytes);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? Memory() : Memory(memory, FreeMemory{bytes});
+}
+
+void FreeMemory::operator()(void* memory) const {
+  if (mapped_bytes > 0) {
+    ::munmap(memory, mapped_bytes);
+  } else {
+    std::free(memory);
+  }
 }
 
 void KeptBudget::set_limit(const std::string& tenant, uint64_t max_bytes) {

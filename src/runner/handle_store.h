@@ -15,12 +15,16 @@
 namespace pocket::runner {
 
 struct FreeMemory {
-  void operator()(void* memory) const { std::free(memory); }
+  size_t mapped_bytes = 0;  // 0: from the heap
+  void operator()(void* memory) const;
 };
 using Memory = std::unique_ptr<void, FreeMemory>;
 
 /// 64-byte aligned memory; empty when there is none.
 Memory allocate_memory(size_t bytes);
+/// The same for what stays after the call: all of it goes back to the system when it is freed,
+/// where the heap would keep what was large and lay last.
+Memory allocate_kept(size_t bytes);
 
 struct KeptTensor {
   int32_t dtype = 0;

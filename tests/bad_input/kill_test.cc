@@ -8,6 +8,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/clock.h"
 #include "null_models.h"
 #include "outcome.h"
 #include "processes.h"
@@ -106,6 +107,52 @@ TEST_F(KillTest, NothingOfAKilledClientIsLeft) {
   call.input<float>(0, {1})[0] = 4;
   call.run(5 * kSecond);
   EXPECT_EQ(call.output(0).values<float>()[0], 4);
+}
+
+TEST_F(KillTest, ItIsBackAMomentAfterTheKill) {
+  const Session session(to_service());
+  const Model model(session, "echo");
+  const pid_t runner = service_.runners().front();
+  const size_t runner_fds = settled_fd_count(runner);
+  const size_t service_fds = settled_fd_count(service_.pid());
+  const size_t regions = mappings(runner, "memfd:pocket-");
+  const uint64_t memory = own_bytes(runner);
+  std::vector<double> taken_ms;
+  for (int round = 0; round < 5; ++round) {
+    int told[2];
+    ASSERT_EQ(::pipe(told), 0);
+    const pid_t client = ::fork();
+    if (client == 0) {
+      const Session own(to_service());
+      const Model same(own, "echo");
+      Call call(same);
+      std::ranges::fill(call.input<float>(0, {4'000'000}), 1.0F);  // 16 MB each way
+      call.keep_output(0);                                         // and once more
+      call.run();
+      (void)!::write(told[1], "x", 1);
+      while (true) ::pause();
+    }
+    ::close(told[1]);
+    char byte = 0;
+    ASSERT_EQ(::read(told[0], &byte, 1), 1);
+    ::close(told[0]);
+    ASSERT_GT(mappings(runner, "memfd:pocket-"), regions);
+    const uint64_t killed_ns = monotonic_ns();
+    ::kill(client, SIGKILL);
+    ::waitpid(client, nullptr, 0);
+    ASSERT_TRUE(eventually([&] {
+      return fd_count(runner) == runner_fds && fd_count(service_.pid()) == service_fds &&
+             mappings(runner, "memfd:pocket-") == regions &&
+             own_bytes(runner) < memory + (uint64_t{1} << 20);
+    })) << "round "
+        << round << ": descriptors " << fd_count(runner) - runner_fds << " and "
+        << fd_count(service_.pid()) - service_fds << " more, bytes " << own_bytes(runner) - memory
+        << " more";
+    taken_ms.push_back(static_cast<double>(monotonic_ns() - killed_ns) / 1e6);
+  }
+  std::ranges::sort(taken_ms);
+  std::printf("descriptors and 48 MB back after kill -9: median %.1f ms, longest %.1f ms\n",
+              taken_ms[2], taken_ms[4]);
 }
 
 TEST_F(KillTest, AKilledRunnerFailsItsCallsAndComesBackWhileOthersNoticeNothing) {
