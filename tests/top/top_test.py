@@ -49,7 +49,7 @@ class Terminal:
         pictures = self.seen.split("\x1b[H")
         for picture in reversed(pictures):
             if "\x1b[0m" in picture:
-                return ESCAPE.sub("", picture.replace("\x1b[J", "\r\n")).split("\r\n")
+                return ESCAPE.sub("", picture).replace("\r", "").split("\n")
         return []
 
     def wait_for(self, text):
@@ -72,7 +72,8 @@ class TopTest(PocketTest):
         super().setUp()
         self.socket = f"{self.folder}/pocket.sock"
         self.environment["POCKET_SOCKET"] = self.socket
-        for model, text in {"echo": ECHO, "busy": "busy_us = 2000\n" + ECHO, "other": ECHO}.items():
+        texts = {"echo": ECHO, "busy": "busy_us = 2000\n" + ECHO, "other": "# another copy\n" + ECHO}
+        for model, text in texts.items():
             os.makedirs(f"{self.folder}/models/{model}/1")
             with open(f"{self.folder}/models/{model}/1/model.null", "w", encoding="utf-8") as file:
                 file.write(text)
