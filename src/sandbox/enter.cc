@@ -17,8 +17,9 @@
 namespace pocket::sandbox {
 namespace {
 
-/// Threads of one runner, at most: engines have some for each processor.
-rlim_t most_threads() { return 256 + 8 * static_cast<rlim_t>(::sysconf(_SC_NPROCESSORS_CONF)); }
+/// Threads of one runner, at most: engines have some for each processor and model, and a group may
+/// have hundreds of models.
+constexpr rlim_t kMostThreads = 4096;
 
 /// Notes what became of a protection.
 void note(Report& report, Protection protection, const Result<void>& result) {
@@ -51,7 +52,7 @@ Result<void> limit(bool own_user) {
                           {RLIMIT_RTPRIO, 0, "rtprio"},
                           {RLIMIT_NICE, 0, "nice"},
                           {RLIMIT_SIGPENDING, 1024, "sigpending"},
-                          {RLIMIT_NPROC, most_threads(), "nproc"}};
+                          {RLIMIT_NPROC, kMostThreads, "nproc"}};
   for (const Limit& entry : limits) {
     // It counts all that the user has: of a shared one, those of others.
     if (entry.resource == RLIMIT_NPROC && !own_user) continue;

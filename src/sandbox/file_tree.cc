@@ -138,10 +138,16 @@ Result<void> enter_file_tree(const FileTree& tree, bool& undone) {
   if (::mount("pocket-runner", kBase, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0) {
     return errno_error("mounting the runner's file tree", errno);
   }
-  undone = false;
   const std::string old = std::string(kBase) + kOld;
-  if (::mkdir(old.c_str(), 0700) != 0) return errno_error("making a folder for the host", errno);
-  if (::syscall(SYS_pivot_root, kBase, old.c_str()) != 0) return errno_error("pivot_root", errno);
+  const bool made = ::mkdir(old.c_str(), 0700) == 0;
+  if (!made || ::syscall(SYS_pivot_root, kBase, old.c_str()) != 0) {
+    // An initial RAM file system, for one, cannot be left (EINVAL): all is as it was before.
+    Error why = errno_error(made ? "leaving the host's root (pivot_root)" : "mkdir", errno);
+    ::umount2(kBase, MNT_DETACH);
+    if (own_proc) ::umount2("/proc", MNT_DETACH);
+    return why;
+  }
+  undone = false;
   if (::chdir("/") != 0) return errno_error("chdir", errno);
   ::umask(022);
   const Shown* last = nullptr;
