@@ -80,7 +80,7 @@ std::string connect_to_socket(const std::string& path) {
                "connect");
 }
 
-constexpr int kMostForks = 1500;
+constexpr int kMostForks = 5000;
 
 /// Forks until it cannot; all of them go with the first.
 std::string fork_bomb(const std::string&) {
