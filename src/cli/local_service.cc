@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ Result<std::unique_ptr<LocalService>> LocalService::create(const std::string& mo
                         fmt::format("{}-{}-XXXXXX", kFolderPrefix, ::getpid()))
                            .string();
   if (::mkdtemp(folder.data()) == nullptr) return errno_error("making the folder " + folder, errno);
+  // A runner with a user of its own goes through it where it sees the host's files.
+  if (::chmod(folder.c_str(), 0711) != 0) return errno_error("chmod " + folder, errno);
   std::unique_ptr<LocalService> service(new LocalService());
   service->folder_ = folder;
   service->models_ = models.empty() ? service->folder_ + "/models" : models;
