@@ -218,7 +218,6 @@ class Simulation {
 
   void renew_account(Group& group) {
     book_->release_account(group.account);
-    group.account = {};
     add(group);
   }
 
@@ -233,6 +232,7 @@ class Simulation {
   }
 
   void add(Group& group) {
+    group.account = {};  // one of an earlier book may be another group's in this one
     const bool faults = std::exchange(faults_, false);
     auto account = book_->add_account(group.limit->resource, group.limit->name);
     faults_ = faults;
