@@ -11,10 +11,29 @@ namespace pocket::daemon {
 
 namespace control = wire::control;
 
+namespace {
+
+std::vector<std::unique_ptr<control::DigestT>> pack(
+    const std::vector<wire::RequestDigest>& digests) {
+  std::vector<std::unique_ptr<control::DigestT>> packed;
+  for (const auto& digest : digests) {
+    auto entry = std::make_unique<control::DigestT>();
+    entry->low = digest.low;
+    entry->high = digest.high;
+    packed.push_back(std::move(entry));
+  }
+  return packed;
+}
+
+}  // namespace
+
 void Models::judge_crash(const RunnerProcess& runner) {
   if (!runner.crashed()) return;
   const uint64_t now = monotonic_ns();
   const auto flights = runner.flights();
+  const bool all_watched = std::ranges::none_of(models_, [&runner](const auto& entry) {
+    return entry.second->runner == &runner && !entry.second->watched;
+  });
   for (const auto& [key, model] : models_) {
     if (model->runner != &runner || model->state != ModelState::kReady) continue;
     std::vector<Quarantine::Suspect> suspects;
@@ -22,13 +41,13 @@ void Models::judge_crash(const RunnerProcess& runner) {
       if (flight.model == model->id)
         suspects.push_back({client_of_(flight.channel), flight.digest});
     }
-    const bool alone = flights.size() == 1 && suspects.size() == 1;
+    const bool alone = all_watched && flights.size() == 1 && suspects.size() == 1;
     const auto found = quarantine_.crashed({key, model->source.name, model->source.version},
                                            model->watched, suspects, alone, now);
     if (found) {
       spdlog::warn(
           "model '{}': a request of {} ended its runner twice and is refused from now on ({})",
-          model->source.name, suspects.front().client, digest_text(*found));
+          model->source.name, found->client, digest_text(found->digest));
     }
     loop_.after(Quarantine::kWatchNs + kNanosecondsPerSecond, [this, key = key] {
       const auto known = models_.find(key);
@@ -53,12 +72,8 @@ void Models::watch_calls(LoadedModel& model) {
     }
     fds.push_back(std::move(*book));
     watch.seed = quarantine_.seed();
-    for (const auto& digest : quarantine_.refused(model.key)) {
-      auto entry = std::make_unique<control::DigestT>();
-      entry->low = digest.low;
-      entry->high = digest.high;
-      watch.refused.push_back(std::move(entry));
-    }
+    watch.refused = pack(quarantine_.refused(model.key));
+    watch.suspects = pack(quarantine_.suspected(model.key));
   }
   model.watched = !fds.empty();
   model.runner->request(std::move(watch), std::move(fds), nullptr);

@@ -31,27 +31,31 @@ void Quarantine::bound(History& history) {
   }
 }
 
-std::optional<RequestDigest> Quarantine::crashed(const Copy& copy, bool watched,
-                                                 const std::vector<Suspect>& in_flight, bool alone,
-                                                 uint64_t now_ns) {
+std::optional<Quarantine::Suspect> Quarantine::crashed(const Copy& copy, bool watched,
+                                                       const std::vector<Suspect>& in_flight,
+                                                       bool alone, uint64_t now_ns) {
   // The other models of its runner had calls in flight, this one none.
   if (watched && in_flight.empty()) return std::nullopt;
   History& history = histories_[copy.key];
-  if (now_ns - history.last_ns > kWatchNs) history.crashes = 0;
+  if (now_ns - history.last_ns > kWatchNs) {
+    history.crashes = 0;
+    std::erase_if(history.requests, [](const auto& entry) { return !entry.second.refused; });
+  }
   history.copy = copy;
   history.crashes += 1;
   history.last_ns = now_ns;
-  std::optional<RequestDigest> found;
+  std::optional<Suspect> found;
   for (const Suspect& suspect : in_flight) {
     Request& request = history.requests[suspect.digest];
-    if (request.last_ns == now_ns && request.crashes > 0) continue;  // in flight twice
-    // The crash before was not written down: what is alone now was most likely there as well.
-    request.crashes += alone && request.crashes == 0 && history.crashes > 1 ? 2 : 1;
     request.last_ns = now_ns;
     request.client = suspect.client;
+    if (!alone) continue;
+    // It was most likely there at the crash before as well, where nothing was written down or
+    // others were beside it.
+    request.crashes += request.crashes == 0 && history.crashes > 1 ? 2 : 1;
     if (request.crashes < 2 || request.refused) continue;
     request.refused = true;
-    found = suspect.digest;
+    found = suspect;
     Offender& offender = history.offenders[suspect.client];
     offender.crashes = now_ns - offender.last_ns > kBarNs ? 1 : offender.crashes + 1;
     offender.last_ns = now_ns;
@@ -66,14 +70,22 @@ bool Quarantine::watches(const std::string& key, uint64_t now_ns) const {
   return now_ns - found->second.last_ns <= kWatchNs || !refused(key).empty();
 }
 
-std::vector<RequestDigest> Quarantine::refused(const std::string& key) const {
+std::vector<RequestDigest> Quarantine::select(const std::string& key, bool refused) const {
   std::vector<RequestDigest> digests;
   const auto found = histories_.find(key);
   if (found == histories_.end()) return digests;
   for (const auto& [digest, request] : found->second.requests) {
-    if (request.refused) digests.push_back(digest);
+    if (request.refused == refused) digests.push_back(digest);
   }
   return digests;
+}
+
+std::vector<RequestDigest> Quarantine::refused(const std::string& key) const {
+  return select(key, true);
+}
+
+std::vector<RequestDigest> Quarantine::suspected(const std::string& key) const {
+  return select(key, false);
 }
 
 uint64_t Quarantine::barred_ns(const std::string& client, const std::string& key,

@@ -41,14 +41,16 @@ class Quarantine {
   uint64_t seed() const { return seed_; }
 
   /// The runner of this copy has crashed. `watched`: its calls were written down, and `in_flight`
-  /// are those of this copy; `alone`: nothing else ran in that runner. Returns the request that is
-  /// quarantined by this, if one is.
-  std::optional<wire::RequestDigest> crashed(const Copy& copy, bool watched,
-                                             const std::vector<Suspect>& in_flight, bool alone,
-                                             uint64_t now_ns);
+  /// are those of this copy; `alone`: nothing else can have run in that runner. Returns what is
+  /// quarantined by this, if something is: only what was alone.
+  std::optional<Suspect> crashed(const Copy& copy, bool watched,
+                                 const std::vector<Suspect>& in_flight, bool alone,
+                                 uint64_t now_ns);
   /// Whether the calls of this copy are to be written down now.
   bool watches(const std::string& key, uint64_t now_ns) const;
   std::vector<wire::RequestDigest> refused(const std::string& key) const;
+  /// What ran beside others when the runner crashed, and is to run alone.
+  std::vector<wire::RequestDigest> suspected(const std::string& key) const;
   /// How long this client is still kept from this copy; 0: it is not.
   uint64_t barred_ns(const std::string& client, const std::string& key, uint64_t now_ns) const;
 
@@ -59,7 +61,7 @@ class Quarantine {
 
  private:
   struct Request {
-    uint32_t crashes = 0;
+    uint32_t crashes = 0;  // while it was alone
     bool refused = false;
     std::string client;
     uint64_t last_ns = 0;
@@ -75,6 +77,7 @@ class Quarantine {
     std::map<wire::RequestDigest, Request> requests;
     std::map<std::string, Offender> offenders;
   };
+  std::vector<wire::RequestDigest> select(const std::string& key, bool refused) const;
   static void bound(History& history);
 
   uint64_t seed_ = 0;

@@ -22,7 +22,8 @@ TEST(Quarantine, ARequestThatIsThereAloneAfterACrashBeforeIsRefused) {
   EXPECT_FALSE(quarantine.watches("other", kStart));
   const auto found = quarantine.crashed(kCopy, true, {suspect(7)}, true, kStart + 1);
   ASSERT_TRUE(found);
-  EXPECT_EQ(*found, suspect(7).digest);
+  EXPECT_EQ(found->digest, suspect(7).digest);
+  EXPECT_EQ(found->client, "a client");
   EXPECT_EQ(quarantine.refused("key"), std::vector{suspect(7).digest});
   const auto listed = quarantine.list(kStart + 2 * kNanosecondsPerSecond);
   ASSERT_EQ(listed.requests.size(), 1U);
@@ -32,15 +33,19 @@ TEST(Quarantine, ARequestThatIsThereAloneAfterACrashBeforeIsRefused) {
   EXPECT_NEAR(listed.requests[0]->age_s, 2, 0.1);
 }
 
-TEST(Quarantine, AmongSeveralTheOneThatWasThereBothTimesIsRefused) {
+TEST(Quarantine, WhoWasBesideOthersIsNotAccusedButRunsAlone) {
   Quarantine quarantine;
   quarantine.crashed(kCopy, false, {}, false, kStart);
-  EXPECT_FALSE(
-      quarantine.crashed(kCopy, true, {suspect(1), suspect(2), suspect(2)}, false, kStart + 1));
-  const auto found = quarantine.crashed(kCopy, true, {suspect(2), suspect(3)}, false, kStart + 2);
+  // A client that sends the same request (1) again and again, beside one that ends the runner (2,
+  // 3).
+  EXPECT_FALSE(quarantine.crashed(kCopy, true, {suspect(1), suspect(2)}, false, kStart + 1));
+  EXPECT_FALSE(quarantine.crashed(kCopy, true, {suspect(1), suspect(3)}, false, kStart + 2));
+  EXPECT_TRUE(quarantine.refused("key").empty());
+  EXPECT_EQ(quarantine.suspected("key").size(), 3U);
+  const auto found = quarantine.crashed(kCopy, true, {suspect(3)}, true, kStart + 3);
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->low, 2U);
-  EXPECT_EQ(quarantine.refused("key").size(), 1U);
+  EXPECT_EQ(found->digest, suspect(3).digest);
+  EXPECT_EQ(quarantine.suspected("key"), (std::vector{suspect(1).digest, suspect(2).digest}));
 }
 
 TEST(Quarantine, ModelsBesideTheCulpritAreNotAccused) {

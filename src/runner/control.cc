@@ -334,10 +334,12 @@ Result<void> Control::watch(const control::RunnerWatchT& watch, const std::vecto
     found->second->set_watch(nullptr);
     return ok_result();
   }
-  std::set<wire::RequestDigest> refused;
-  for (const auto& digest : watch.refused) refused.insert({digest->low, digest->high});
-  POCKET_ASSIGN_OR_RETURN(auto made,
-                          Watch::map(fds[0], watch.model, watch.seed, std::move(refused)));
+  Watch::Orders orders;
+  orders.model = watch.model;
+  orders.seed = watch.seed;
+  for (const auto& digest : watch.refused) orders.refused.insert({digest->low, digest->high});
+  for (const auto& digest : watch.suspects) orders.suspects.insert({digest->low, digest->high});
+  POCKET_ASSIGN_OR_RETURN(auto made, Watch::map(fds[0], turnstile_, std::move(orders)));
   found->second->set_watch(std::move(made));
   return ok_result();
 }

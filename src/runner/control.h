@@ -88,6 +88,7 @@ class Control {
   std::map<uint32_t, std::shared_ptr<KeptBudget>> kept_;              // by tenant
   std::shared_ptr<Board> board_;  // set before the first channel; none: nothing is lent
   std::list<BackgroundThread> background_;
+  std::shared_ptr<Turnstile> turnstile_ = std::make_shared<Turnstile>();
   std::unique_ptr<Workers> workers_;
   bool orphaned_ = false;  // pocketd died
   std::jthread end_;       // of end_soon

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "ipc/region.h"
 
 #define XXH_INLINE_ALL
@@ -12,6 +13,14 @@
 namespace pocket::runner {
 
 using wire::RequestDigest;
+
+namespace {
+
+// For the others to end, who wait meanwhile; and for one that is alone to end.
+constexpr uint64_t kPatienceAloneNs = kNanosecondsPerSecond;
+constexpr uint64_t kPatienceNs = 10 * kNanosecondsPerSecond;
+
+}  // namespace
 
 RequestDigest digest_of(std::span<const pocket_engine_input> inputs, uint64_t seed) {
   XXH3_state_t state{};
@@ -31,8 +40,9 @@ RequestDigest digest_of(std::span<const pocket_engine_input> inputs, uint64_t se
   return {hash.low64, hash.high64};
 }
 
-Result<std::shared_ptr<const Watch>> Watch::map(const UniqueFd& book, uint32_t model, uint64_t seed,
-                                                std::set<RequestDigest> refused) {
+Result<std::shared_ptr<const Watch>> Watch::map(const UniqueFd& book,
+                                                std::shared_ptr<Turnstile> turnstile,
+                                                Orders orders) {
   POCKET_RETURN_IF_ERROR(ipc::verify_region(book.get(), sizeof(wire::FlightBook)));
   POCKET_ASSIGN_OR_RETURN(
       Mapping mapping, Mapping::map(book.get(), sizeof(wire::FlightBook), MapAccess::kReadWrite));
@@ -41,34 +51,43 @@ Result<std::shared_ptr<const Watch>> Watch::map(const UniqueFd& book, uint32_t m
     return Error{POCKET_VERSION_MISMATCH, "the book of calls in flight is of another version"};
   }
   return std::shared_ptr<const Watch>(
-      new Watch(std::move(mapping), model, seed, std::move(refused)));
+      new Watch(std::move(mapping), std::move(turnstile), std::move(orders)));
 }
 
 Result<Watch::Flight> Watch::start(uint32_t channel,
                                    std::span<const pocket_engine_input> inputs) const {
-  const RequestDigest digest = digest_of(inputs, seed_);
-  if (refused_.contains(digest)) {
+  const RequestDigest digest = digest_of(inputs, orders_.seed);
+  if (orders_.refused.contains(digest)) {
     return Error{POCKET_INVALID_ARGUMENT,
                  fmt::format("this request ended the model's runner before and is quarantined "
                              "(digest {:016x}{:016x}): `pocket models quarantine` shows and "
                              "clears it",
                              digest.high, digest.low)};
   }
+  const bool alone = orders_.suspects.contains(digest);
+  const uint64_t patience_ns = alone ? kPatienceAloneNs : kPatienceNs;
+  if (!turnstile_->enter(alone, deadline_after(patience_ns))) {
+    return Error{POCKET_BUSY,
+                 "the model's runner crashed before, and requests that were running then run alone "
+                 "now: try again"};
+  }
   auto* book = reinterpret_cast<wire::FlightBook*>(book_.data());
   for (auto& slot : book->slots) {
     uint32_t expected = wire::kFlightFree;
     if (!slot.running.compare_exchange_strong(expected, wire::kFlightWritten)) continue;
-    slot.model = model_;
+    slot.model = orders_.model;
     slot.channel = channel;
     slot.digest = digest;
     slot.running.store(wire::kFlightRuns);
-    return Flight(shared_from_this(), &slot);
+    return Flight(shared_from_this(), &slot, alone);
   }
-  return Flight();
+  return Flight(shared_from_this(), nullptr, alone);
 }
 
 Watch::Flight::~Flight() {
+  if (watch_ == nullptr) return;
   if (slot_ != nullptr) slot_->running.store(wire::kFlightFree);
+  watch_->turnstile_->leave(alone_);
 }
 
 }  // namespace pocket::runner

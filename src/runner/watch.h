@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "pocket/engine.h"
+#include "runner/turnstile.h"
 #include "wire/flight.h"
 
 namespace pocket::runner {
@@ -21,34 +22,41 @@ class Watch : public std::enable_shared_from_this<Watch> {
   /// A call that is written down as long as this lives.
   class Flight {
    public:
-    Flight() = default;
-    Flight(std::shared_ptr<const Watch> watch, wire::FlightSlot* slot)
-        : watch_(std::move(watch)), slot_(slot) {}
-    Flight(Flight&& other) noexcept
-        : watch_(std::move(other.watch_)), slot_(std::exchange(other.slot_, nullptr)) {}
+    /// It has entered the turnstile.
+    Flight(std::shared_ptr<const Watch> watch, wire::FlightSlot* slot, bool alone)
+        : watch_(std::move(watch)), slot_(slot), alone_(alone) {}
+    Flight(Flight&&) = default;
     Flight& operator=(Flight&&) = delete;
     ~Flight();
 
    private:
-    std::shared_ptr<const Watch> watch_;  // keeps the book mapped
-    wire::FlightSlot* slot_ = nullptr;    // none: the book was full
+    std::shared_ptr<const Watch> watch_;  // none: moved away
+    wire::FlightSlot* slot_;              // none: the book was full
+    bool alone_;
   };
 
-  /// `book`: as pocketd made it. `model`: its number there.
-  static Result<std::shared_ptr<const Watch>> map(const UniqueFd& book, uint32_t model,
-                                                  uint64_t seed,
-                                                  std::set<wire::RequestDigest> refused);
-  /// Before the engine gets these inputs. INVALID_ARGUMENT: the request is quarantined.
+  /// What pocketd orders for a model that it knows by this number.
+  struct Orders {
+    uint32_t model = 0;
+    uint64_t seed = 0;
+    std::set<wire::RequestDigest> refused;
+    std::set<wire::RequestDigest> suspects;  // may run, while no other watched call does
+  };
+  /// `book`: as pocketd made it. `turnstile`: of all watched models of this runner.
+  static Result<std::shared_ptr<const Watch>> map(const UniqueFd& book,
+                                                  std::shared_ptr<Turnstile> turnstile,
+                                                  Orders orders);
+  /// Before the engine gets these inputs. INVALID_ARGUMENT: the request is quarantined; BUSY: a
+  /// suspect was alone, or waited to be, for too long.
   Result<Flight> start(uint32_t channel, std::span<const pocket_engine_input> inputs) const;
 
  private:
-  Watch(Mapping book, uint32_t model, uint64_t seed, std::set<wire::RequestDigest> refused)
-      : book_(std::move(book)), model_(model), seed_(seed), refused_(std::move(refused)) {}
+  Watch(Mapping book, std::shared_ptr<Turnstile> turnstile, Orders orders)
+      : book_(std::move(book)), turnstile_(std::move(turnstile)), orders_(std::move(orders)) {}
 
   const Mapping book_;
-  const uint32_t model_;
-  const uint64_t seed_;
-  const std::set<wire::RequestDigest> refused_;
+  const std::shared_ptr<Turnstile> turnstile_;
+  const Orders orders_;
 };
 
 /// The digest of docs/format-flight.md.

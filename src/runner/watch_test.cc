@@ -24,6 +24,11 @@ class WatchTest : public ::testing::Test {
     book().version = wire::kFlightVersion;
   }
   wire::FlightBook& book() { return *reinterpret_cast<wire::FlightBook*>(mapping_.data()); }
+  Result<std::shared_ptr<const Watch>> map(std::set<wire::RequestDigest> refused = {},
+                                           std::set<wire::RequestDigest> suspects = {}) {
+    return Watch::map(memory_, std::make_shared<Turnstile>(),
+                      {5, 1, std::move(refused), std::move(suspects)});
+  }
   size_t running() {
     size_t count = 0;
     for (const auto& slot : book().slots) count += slot.running.load() == wire::kFlightRuns;
@@ -46,7 +51,7 @@ class WatchTest : public ::testing::Test {
 };
 
 TEST_F(WatchTest, ACallIsWrittenDownAsLongAsItRuns) {
-  auto watch = Watch::map(memory_, 5, 1, {});
+  auto watch = map();
   ASSERT_TRUE(watch.ok());
   {
     const auto flight = (*watch)->start(9, one(2));
@@ -60,7 +65,7 @@ TEST_F(WatchTest, ACallIsWrittenDownAsLongAsItRuns) {
 }
 
 TEST_F(WatchTest, MoreCallsThanSlotsRunAllTheSame) {
-  auto watch = Watch::map(memory_, 5, 1, {});
+  auto watch = map();
   ASSERT_TRUE(watch.ok());
   std::vector<Watch::Flight> flights;
   for (uint32_t number = 0; number < wire::kFlightSlots + 3; ++number) {
@@ -74,13 +79,31 @@ TEST_F(WatchTest, MoreCallsThanSlotsRunAllTheSame) {
 }
 
 TEST_F(WatchTest, WhatIsQuarantinedDoesNotStart) {
-  auto watch = Watch::map(memory_, 5, 1, {digest_of(one(2), 1)});
+  auto watch = map({digest_of(one(2), 1)});
   ASSERT_TRUE(watch.ok());
   const auto refused = (*watch)->start(9, one(2));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, POCKET_INVALID_ARGUMENT);
   EXPECT_EQ(running(), 0U);
   EXPECT_TRUE((*watch)->start(9, one(3)).ok());
+}
+
+TEST_F(WatchTest, ASuspectRunsAlone) {
+  auto watch = map({}, {digest_of(one(2), 1)});
+  ASSERT_TRUE(watch.ok());
+  std::optional<Watch::Flight> other;
+  {
+    auto started = (*watch)->start(9, one(3));
+    ASSERT_TRUE(started.ok());
+    other.emplace(std::move(*started));
+  }
+  // It waits a second for the other, which goes on.
+  EXPECT_EQ((*watch)->start(9, one(2)).error().code, POCKET_BUSY);
+  EXPECT_EQ(running(), 1U);
+  other.reset();
+  const auto alone = (*watch)->start(9, one(2));
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(running(), 1U);
 }
 
 TEST_F(WatchTest, TheDigestIsOfEverythingTheEngineGets) {
@@ -101,7 +124,7 @@ TEST_F(WatchTest, TheDigestIsOfEverythingTheEngineGets) {
 
 TEST_F(WatchTest, AnotherBookIsNotUsed) {
   book().version = 2;
-  EXPECT_EQ(Watch::map(memory_, 5, 1, {}).error().code, POCKET_VERSION_MISMATCH);
+  EXPECT_EQ(map().error().code, POCKET_VERSION_MISMATCH);
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
+#include <thread>
+
 #include "outcome.h"
 #include "processes.h"
 #include "raw_client.h"
@@ -108,6 +111,23 @@ TEST_F(QuarantineTest, AClientWithOneSuchRequestAfterAnotherIsKeptFromTheModel) 
               fails_with(POCKET_PERMISSION_DENIED));
   quarantined(true);
   EXPECT_THAT(outcome_of([&] { const Model model(session, "fragile"); }), succeeds());
+}
+
+TEST_F(QuarantineTest, AClientThatRepeatsItselfBesideABadOneIsNotAccused) {
+  service_.add_null_model("slow_fragile", std::string("delay_us = 20000\n") + kFragile);
+  std::atomic<bool> stop = false;
+  std::jthread victim([&] {
+    const Session own(ConnectOptions{.socket = service_.socket()});
+    const Model same(own, "slow_fragile");
+    while (!stop) EXPECT_THAT(run(same, 1, 1), succeeds());
+  });
+  const Session session(ConnectOptions{.socket = service_.socket()});
+  const Model model(session, "slow_fragile");
+  EXPECT_THAT(run(model, 200, 1), fails_with(POCKET_INVALID_ARGUMENT));
+  EXPECT_THAT(run(model, 200, 2), fails_with(POCKET_INVALID_ARGUMENT));
+  stop = true;
+  victim.join();
+  EXPECT_EQ(quarantined().requests.size(), 2U);
 }
 
 }  // namespace
