@@ -34,7 +34,7 @@ bench: build models ## The measurements whose figures the README shows
 MINUTES ?= 10
 chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (default 10)
 	@cmake --build $(BUILD) -j$(JOBS) --target chaos-client
-	@python3 -B tests/chaos/chaos.py --build $(BUILD) --seconds $$(( $(MINUTES) * 60 ))
+	@POCKET_PROGRAM=$(abspath $(BUILD))/bin/pocket python3 -B tests/chaos/chaos.py --seconds $$(( $(MINUTES) * 60 ))
 
 test: models ## Build everything, then run the tests (but the slow ones: test-all)
 	@tools/setup --tests
