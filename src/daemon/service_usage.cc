@@ -1,9 +1,9 @@
 // What calls came to, as administrators and tenants are told of it.
-#include <algorithm>
 #include <map>
 
 #include "base/clock.h"
 #include "daemon/service.h"
+#include "wire/busiest.h"
 
 namespace pocket::daemon {
 
@@ -11,8 +11,6 @@ namespace control = wire::control;
 
 namespace {
 
-// An answer must fit one packet.
-constexpr size_t kMostBytes = size_t{128} * 1024;
 constexpr size_t kBytesOfEntry = 400;  // names included
 constexpr size_t kMostModels = 256;
 
@@ -32,26 +30,6 @@ std::unique_ptr<control::UsageEntryT> translate(control::RunnerUsageT& from) {
   entry->queue_times = std::move(from.queue_times);
   entry->compute_times = std::move(from.compute_times);
   return entry;
-}
-
-size_t bytes_of(const control::UsageEntryT& entry) {
-  size_t bytes = kBytesOfEntry;
-  for (const auto* times : {entry.queue_times.get(), entry.compute_times.get()}) {
-    if (times != nullptr) bytes += 4 * times->counts.size();
-  }
-  return bytes;
-}
-
-/// The busiest first, and as many as have room.
-void shorten(control::UsageT& usage) {
-  std::ranges::sort(usage.entries, std::greater(), [](const auto& entry) { return entry->cpu_ns; });
-  size_t bytes = 0;
-  size_t shown = 0;
-  while (shown < usage.entries.size() && bytes <= kMostBytes) {
-    bytes += bytes_of(*usage.entries[shown++]);
-  }
-  usage.left_out += static_cast<uint32_t>(usage.entries.size() - shown);
-  usage.entries.resize(shown);
 }
 
 }  // namespace
@@ -123,7 +101,7 @@ control::UsageT Service::usage_for(const Session& viewer, std::vector<RunnerUsag
       usage.kept.push_back(std::move(kept));
     }
   }
-  shorten(usage);
+  usage.left_out += wire::keep_busiest(usage.entries, kBytesOfEntry);
   for (const LoadedModel* model : models_.all_loaded()) {
     if (!all || usage.models.size() == kMostModels) break;
     auto entry = std::make_unique<control::UsageModelT>();

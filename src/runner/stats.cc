@@ -5,6 +5,7 @@
 #include <map>
 
 #include "runner/control.h"
+#include "wire/busiest.h"
 
 namespace pocket::runner {
 
@@ -12,8 +13,6 @@ namespace control = wire::control;
 
 namespace {
 
-// So that an answer fits a control message, whatever there is.
-constexpr size_t kMostBytes = size_t{128} * 1024;
 constexpr size_t kBytesOfEntry = 160;
 
 std::unique_ptr<control::CallTimesT> pack(const Histogram& times) {
@@ -45,14 +44,6 @@ std::unique_ptr<control::RunnerUsageT> pack(uint32_t tenant, uint32_t model,
     entry->compute_times = pack(stats.times->compute);
   }
   return entry;
-}
-
-size_t bytes_of(const control::RunnerUsageT& entry) {
-  size_t bytes = kBytesOfEntry;
-  for (const auto* times : {entry.queue_times.get(), entry.compute_times.get()}) {
-    if (times != nullptr) bytes += 4 * times->counts.size();
-  }
-  return bytes;
 }
 
 /// Of all threads of this process, ended ones too.
@@ -91,16 +82,10 @@ void Control::get_stats(uint64_t request) {
   scheduler.look_at_tallies([&](uint32_t tenant, uint32_t model, const FlowStats& tally) {
     stats.usage.push_back(pack(tenant, model, tally));
   });
-  std::ranges::sort(stats.usage, std::greater(), [](const auto& entry) { return entry->cpu_ns; });
-  size_t bytes = 0;
-  size_t kept = 0;
-  for (; kept < stats.usage.size() && bytes <= kMostBytes; ++kept) {
-    auto& entry = *stats.usage[kept];
-    std::tie(entry.waiting, entry.running) = in_flight[{entry.tenant, entry.model}];
-    bytes += bytes_of(entry);
+  stats.left_out = wire::keep_busiest(stats.usage, kBytesOfEntry);
+  for (const auto& entry : stats.usage) {
+    std::tie(entry->waiting, entry->running) = in_flight[{entry->tenant, entry->model}];
   }
-  stats.left_out = static_cast<uint32_t>(stats.usage.size() - kept);
-  stats.usage.resize(kept);
   for (const auto& [tenant, budget] : kept_) {
     const KeptBudget::Use use = budget->use();
     if (use.tensors == 0 || stats.kept.size() >= 256) continue;
