@@ -11,13 +11,17 @@
 #include <cerrno>
 #include <filesystem>
 #include <mutex>
+#include <system_error>
 
 #include "log/json_text.h"
 
 namespace pocket::log {
 namespace {
 
+/// Makes the folder too: a service that is started for the first time has none yet.
 Result<UniqueFd> open_file(const std::string& path) {
+  std::error_code ignored;  // what is wrong with the folder, opening the file says
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644));
   if (!file.valid()) return errno_error(fmt::format("opening the log '{}'", path), errno);
   return file;

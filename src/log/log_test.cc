@@ -70,11 +70,18 @@ TEST_F(LogTest, AFileThatWasMovedAwayIsMadeAnew) {
   EXPECT_THAT(text(path()), Not(HasSubstr("second")));
 }
 
+TEST_F(LogTest, ItsFolderIsMade) {
+  const std::string file = folder_ + "/not/yet/test.log";
+  ASSERT_TRUE(set_up({.program = "pocketd", .file = file}).ok());
+  spdlog::info("first");
+  EXPECT_THAT(text(file), HasSubstr("first"));
+}
+
 TEST_F(LogTest, WhatCannotBeOpenedChangesNothing) {
   ASSERT_TRUE(set_up({.program = "pocketd", .file = path()}).ok());
-  const auto failed = set_up({.program = "pocketd", .file = folder_ + "/none/log"});
+  const auto failed = set_up({.program = "pocketd", .file = path() + "/log"});
   ASSERT_FALSE(failed.ok());
-  EXPECT_THAT(failed.error().message, HasSubstr("/none/log"));
+  EXPECT_THAT(failed.error().message, HasSubstr("test.log/log"));
   spdlog::info("still here");
   EXPECT_THAT(text(path()), HasSubstr("still here"));
 }

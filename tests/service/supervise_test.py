@@ -124,6 +124,13 @@ class ServiceTest(PocketTest):
 
 
 class Supervised(ServiceTest):
+    def test_the_first_start_makes_its_folder(self):
+        self.socket = f"{self.folder}/run/pocket/pocket.sock"
+        self.environment["POCKET_SOCKET"] = self.socket
+        self.run_detached("--config", self.config())
+        self.assertTrue(read(f"{self.folder}/run/pocket/pocketd.log"))
+        self.assertEqual(self.pocket("service", "kill").returncode, 0)
+
     def test_a_killed_pocketd_answers_again(self):
         pid, supervisor = self.run_detached()
         self.assertEqual(name_of(supervisor), "pocket-supervisor")
