@@ -41,6 +41,8 @@ class Lending {
   /// INVALID_ARGUMENT with the grammar when a text is wrong; an empty one means the default.
   Result<ClientPolicies> policies(const std::string& cpu, const std::string& memory) const;
 
+  /// Whether runners get a control group each that divides processors.
+  bool divides_processors() const;
   /// A runner was started: gives it its group and its board.
   void runner_started(RunnerProcess& runner);
   /// A runner was adopted: finds its group and its board again.

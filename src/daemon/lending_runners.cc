@@ -36,6 +36,11 @@ std::vector<Controller> Lending::limited() const {
   return controllers;
 }
 
+bool Lending::divides_processors() const {
+  const std::vector<Controller> controllers = limited();
+  return std::ranges::find(controllers, Controller::kCpu) != controllers.end();
+}
+
 Result<void> Lending::limit(Borrower& borrower, pid_t pid, bool adopted) {
   const std::vector<Controller> controllers = limited();
   if (controllers.empty()) return ok_result();

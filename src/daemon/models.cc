@@ -191,10 +191,10 @@ Result<RunnerProcess*> Models::runner_for(const LoadedModel& model) {
                              runners_.size())};
   }
   POCKET_ASSIGN_OR_RETURN(
-      auto process, RunnerProcess::spawn(loop_, config_, model.engine, files_of(model), survival_,
-                                         [this](RunnerProcess& runner, const std::string& how) {
-                                           forget_runner(runner, how);
-                                         }));
+      auto process,
+      RunnerProcess::spawn(
+          loop_, config_, {model.engine, files_of(model), lending_.divides_processors()}, survival_,
+          [this](RunnerProcess& runner, const std::string& how) { forget_runner(runner, how); }));
   process->watch_refusals(on_refusals_);
   lending_.runner_started(*process);
   runners_.push_back({std::move(process), model.group});

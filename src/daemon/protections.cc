@@ -23,6 +23,7 @@ constexpr int kKept[] = {
     CAP_SETGID,           // likewise
     CAP_SETPCAP,          // a runner's way to no capabilities
     CAP_SYS_ADMIN,        // a runner's namespaces and file tree
+    CAP_SYS_NICE,         // the priority of a runner's thread, within the runner's group
     CAP_SYS_PTRACE,       // to see whose process a client is, and a runner's memory use
 };
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,12 +25,14 @@ namespace control = wire::control;
 
 constexpr uint64_t kExitGraceNs = kNanosecondsPerSecond;
 constexpr size_t kMostWords = 512;
+// Above pocketd's own: some ten times the weight (sched(7)), of one thread of the runner, which
+// gives it up for all the others (runner/hurried_thread.h).
+constexpr int kRaised = 10;
 
-std::vector<std::string> command_of(const Config& config, const std::string& engine,
-                                    const RunnerFiles& files) {
+std::vector<std::string> command_of(const Config& config, const RunnerStart& start) {
   std::vector<std::string> command = {config.runner,
                                       "--engine",
-                                      engine,
+                                      start.engine,
                                       "--engine-dir",
                                       config.engine_dir,
                                       "--control-fd",
@@ -46,12 +49,12 @@ std::vector<std::string> command_of(const Config& config, const std::string& eng
     command.emplace_back(option);
     command.push_back(value);
   };
-  for (const auto& other : files.engines) {
-    if (other != engine) add("--also", other);
+  for (const auto& other : start.files.engines) {
+    if (other != start.engine) add("--also", other);
   }
-  for (const auto& path : files.shown) add("--show", path);
+  for (const auto& path : start.files.shown) add("--show", path);
   for (const auto& path : config.sandbox_show) add("--show", path);
-  if (!files.writable.empty()) add("--show-writable", files.writable);
+  if (!start.files.writable.empty()) add("--show-writable", start.files.writable);
   return command;
 }
 
@@ -123,15 +126,19 @@ std::string RunnerProcess::kept_name(uint32_t number, const char* what) {
 }
 
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, const Config& config,
-                                                            const std::string& engine,
-                                                            RunnerFiles files, Survival& survival,
+                                                            RunnerStart start, Survival& survival,
                                                             OnDeath on_death) {
   POCKET_ASSIGN_OR_RETURN(auto pair, ipc::control_pair());
-  std::unique_ptr<RunnerProcess> runner(
-      new RunnerProcess(loop, engine, survival.state.next_runner(), survival, std::move(on_death)));
-  runner->files_ = std::move(files);
+  std::unique_ptr<RunnerProcess> runner(new RunnerProcess(
+      loop, start.engine, survival.state.next_runner(), survival, std::move(on_death)));
   sandbox::StartRequest request;
-  request.command = command_of(config, engine, runner->files_);
+  request.command = command_of(config, start);
+  if (start.own_group) {
+    const int usual = ::getpriority(PRIO_PROCESS, 0);
+    request.priority = std::max(usual - kRaised, -20);
+    request.command.insert(request.command.end(), {"--usual-priority", std::to_string(usual)});
+  }
+  runner->files_ = std::move(start.files);
   request.passed = pair.second.get();
   POCKET_ASSIGN_OR_RETURN(auto started, sandbox::start_process(request, config.sandbox));
   runner->pid_ = started.pid;
@@ -141,7 +148,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::spawn(EventLoop& loop, con
   survival.keeper.keep(kept_name(runner->number_, "pid"), runner->pidfd_.get());
   survival.keeper.keep(kept_name(runner->number_, "control"), pair.first.get());
   POCKET_RETURN_IF_ERROR(runner->start(std::move(pair.first)));
-  spdlog::info("runner {} for engine '{}' started", runner->pid_, engine);
+  spdlog::info("runner {} for engine '{}' started", runner->pid_, start.engine);
   return runner;
 }
 

@@ -27,6 +27,13 @@ struct RunnerFiles {
   std::string writable;              // empty: nothing
 };
 
+/// How a runner is started. Plain data.
+struct RunnerStart {
+  std::string engine;
+  RunnerFiles files;
+  bool own_group = false;  // it will have a control group that divides processors
+};
+
 /// Loop's thread only. Destroying it kills the process if it still runs. What a later pocketd needs
 /// to take it over is kept (Keeper) from its start to its end.
 class RunnerProcess {
@@ -39,8 +46,8 @@ class RunnerProcess {
   /// Starts the process; requests may be made at once. `on_death` is called once, from the loop,
   /// after every pending request has been answered with UNAVAILABLE.
   static Result<std::unique_ptr<RunnerProcess>> spawn(EventLoop& loop, const Config& config,
-                                                      const std::string& engine, RunnerFiles files,
-                                                      Survival& survival, OnDeath on_death);
+                                                      RunnerStart start, Survival& survival,
+                                                      OnDeath on_death);
   /// Takes over one that an earlier pocketd started, whose descriptors were left for this one under
   /// `number`. NOT_FOUND: some are missing.
   static Result<std::unique_ptr<RunnerProcess>> adopt(EventLoop& loop, uint32_t number,

@@ -60,7 +60,10 @@ struct Client {
 /// `threads` calls at once, each as fast as the clock.
 class World {
  public:
-  explicit World(uint32_t threads) : threads_(threads), scheduler_(world_clock) { now_ns = kMs; }
+  explicit World(uint32_t threads, bool hurries = false)
+      : threads_(threads), hurries_(hurries), scheduler_(world_clock) {
+    now_ns = kMs;
+  }
 
   Client& add(uint32_t tenant, uint32_t weight, uint64_t call_ns, uint32_t in_flight,
               std::shared_ptr<RunnerModel> model = nullptr, uint64_t session = 0) {
@@ -102,6 +105,7 @@ class World {
       start(std::move(call));
     } else {
       EXPECT_EQ(taken, Scheduler::Taken::kQueued) << refusal.message;
+      hurry();
     }
   }
 
@@ -109,6 +113,7 @@ class World {
     const uint64_t end = now_ns + ns;
     while (now_ns < end) {
       while (auto call = scheduler_.pop(threads_)) start(std::move(call));
+      hurry();
       most_running_ = std::max(most_running_, running_.size());
       const auto first =
           std::min_element(running_.begin(), running_.end(),
@@ -137,6 +142,7 @@ class World {
 
   /// From here on, as if nothing had been before.
   void forget_past() {
+    most_running_ = running_.size();
     for (auto& client : clients_) client->used_ns = 0, client->served = 0;
   }
   std::vector<double> used() const {
@@ -154,6 +160,10 @@ class World {
     std::unique_ptr<Call> call;
     uint64_t ends_ns;
   };
+  void hurry() {
+    if (!hurries_) return;
+    if (auto call = scheduler_.pop_hurried(threads_)) start(std::move(call));
+  }
   void start(std::unique_ptr<Call> call) {
     Client& client = *by_channel_.at(call->channel->id());
     client.longest_wait_ns = std::max(client.longest_wait_ns, now_ns - call->seen_ns);
@@ -161,6 +171,7 @@ class World {
   }
 
   const uint32_t threads_;
+  const bool hurries_;
   Scheduler scheduler_;
   uint32_t ids_ = 0;
   uint32_t priority_ = 0;
@@ -245,6 +256,37 @@ TEST(Fairness, FloodDelaysALoneCallByNoMoreThanOneCall) {
     EXPECT_GT(victim.served, 100U);
     EXPECT_LE(victim.longest_wait_ns, 5 * kMs) << threads;
   }
+}
+
+TEST(Fairness, WhoHurriesDoesNotWaitForAFloodOfTheSameCalls) {
+  for (const uint32_t threads : {1U, 2U, 4U}) {
+    World world(threads, /*hurries=*/true);
+    const auto model = World::make_model(threads);
+    Client& flood = world.add(0, 100, 5 * kMs, 64, model);
+    Client& victim = world.add(0, 100, 5 * kMs, 1, model);
+    world.run(100 * kMs);  // how long they take is known by now
+    world.forget_past();
+    victim.longest_wait_ns = 0;
+    world.run(5'000 * kMs);
+    EXPECT_LE(world.most_running(), threads + 1);
+    EXPECT_GT(victim.served, 490U) << threads;
+    EXPECT_GT(flood.served, 490U) << threads;
+    // With one thread it has its half of it already, and must wait for its turn.
+    if (threads > 1) {
+      EXPECT_EQ(victim.longest_wait_ns, 0U) << threads;
+    }
+  }
+}
+
+TEST(Fairness, CallsThatAreOverAtOnceDoNotHurry) {
+  World world(2, /*hurries=*/true);
+  const auto model = World::make_model(2);
+  world.add(0, 100, kMs / 20, 64, model);
+  world.add(0, 100, kMs / 20, 1, model);
+  world.run(10 * kMs);  // how long they take is known by now
+  world.forget_past();
+  world.run(100 * kMs);
+  EXPECT_EQ(world.most_running(), 2U);
 }
 
 TEST(Fairness, LongModelDoesNotBlockAShortOne) {

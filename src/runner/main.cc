@@ -5,11 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/engine_names.h"
 #include "log/log.h"
 #include "runner/control.h"
+#include "runner/hurried_thread.h"
 #include "runner/protect.h"
 #include "sandbox/identity.h"
 
@@ -24,6 +26,7 @@ struct CommandLine {
   std::string log_format = "text";
   int control_fd = -1;
   bool probe = false;
+  std::optional<int> usual_priority;
   ProtectOptions protect;
 };
 
@@ -38,6 +41,8 @@ void define_options(CLI::App& app, CommandLine& line) {
   app.add_option("--user", line.protect.user, "User to run as; empty: one of its own");
   app.add_option("--show", line.protect.shown, "File or folder that the engine may read");
   app.add_option("--show-writable", line.protect.writable, "Likewise, and write");
+  app.add_option("--usual-priority", line.usual_priority,
+                 "Of all threads but one, which keeps what the process was started with");
   app.add_flag("--probe", line.probe, "Say what the sandbox holds on this machine, and end");
 }
 
@@ -53,17 +58,23 @@ void tell_first_request(int socket, const Error& error) {
   (void)ipc::send_packet(socket, wire::encode_message(message->id, std::move(failed)));
 }
 
-/// The plugin, loaded inside of the sandbox, and the others into `others`.
-Result<engine::Plugin> load_protected(const CommandLine& line, int socket,
-                                      engine::Plugins& others) {
+/// What is made inside of the sandbox, before the list of system calls is final.
+struct Inside {
+  std::unique_ptr<HurriedThread> hurried;  // none: nobody hurries
+  engine::Plugins others;
+};
+
+/// The plugin, loaded inside of the sandbox.
+Result<engine::Plugin> load_protected(const CommandLine& line, int socket, Inside& inside) {
   POCKET_ASSIGN_OR_RETURN(Protection protection, Protection::parse(line.protect));
   std::vector<std::string> paths = {engine_path(line.engine_dir, line.engine)};
   for (const auto& other : line.others) paths.push_back(engine_path(line.engine_dir, other));
   POCKET_RETURN_IF_ERROR(protection.enter(paths));
+  if (line.usual_priority) inside.hurried = HurriedThread::start(*line.usual_priority);
   POCKET_ASSIGN_OR_RETURN(engine::Plugin plugin,
                           engine::Plugin::load(line.engine_dir, line.engine));
   for (const auto& other : line.others) {
-    others.emplace(other, engine::Plugin::load(line.engine_dir, other));
+    inside.others.emplace(other, engine::Plugin::load(line.engine_dir, other));
   }
   POCKET_RETURN_IF_ERROR(protection.close(paths, socket));
   return plugin;
@@ -71,8 +82,8 @@ Result<engine::Plugin> load_protected(const CommandLine& line, int socket,
 
 Result<void> serve(const CommandLine& line) {
   UniqueFd socket(line.control_fd);
-  engine::Plugins others;
-  auto loaded = load_protected(line, socket.get(), others);
+  Inside inside;
+  auto loaded = load_protected(line, socket.get(), inside);
   if (!loaded.ok()) {
     tell_first_request(socket.get(), loaded.error());
     return std::move(loaded).error();
@@ -80,8 +91,8 @@ Result<void> serve(const CommandLine& line) {
   // What the sandbox was made with goes back, so that it is not taken for a model's memory later.
   ::malloc_trim(0);
   engine::Plugin plugin = *loaded;
-  POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create());
-  Control control(std::move(socket), plugin, std::move(others), line.engine_dir,
+  POCKET_ASSIGN_OR_RETURN(auto workers, Workers::create(std::move(inside.hurried)));
+  Control control(std::move(socket), plugin, std::move(inside.others), line.engine_dir,
                   std::move(workers));
   return control.run();
 }

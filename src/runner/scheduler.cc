@@ -11,7 +11,8 @@ constexpr size_t kMostSpareCalls = 64;
 // A call may start beyond the limit when one that runs takes so many times longer.
 constexpr uint64_t kMuchLonger = 4;
 // ... and so many times where clients with more waiting hold everything. Beside calls of its own
-// length it takes twice as long; waiting for one of them is no worse and mostly better.
+// length it takes twice as long, unless it hurries; waiting for one of them is no worse and mostly
+// better.
 constexpr uint64_t kLonger = 2;
 
 uint32_t most_at_once(const RunnerModel& model) {
@@ -117,7 +118,7 @@ Scheduler::Taken Scheduler::take_in(std::unique_ptr<Call>& call, uint32_t thread
     channel.tally->refused += 1;
     return Taken::kRefused;
   }
-  if (at_once && size_.load() == 0 && may_start(*call, threads)) {
+  if (at_once && size_.load() == 0 && may_start(*call, threads, /*hurried=*/false)) {
     started(*call, threads);
     channel.flow->serve_at_once(call->charged_ns);
     return Taken::kStarts;
@@ -138,10 +139,14 @@ bool Scheduler::may_overlap(const Call& call, uint32_t threads) const {
   return now_() - turns.started_ns > turns.overlap.patience_ns();
 }
 
-bool Scheduler::may_start(const Call& call, uint32_t threads) const {
+bool Scheduler::is_full(uint32_t threads) const {
+  return threads > 0 && running_.size() - slipped_in_ >= threads;
+}
+
+bool Scheduler::may_start(const Call& call, uint32_t threads, bool hurried) const {
   if (threads == 0) return true;
-  if (running_.size() - slipped_in_ < threads) return may_overlap(call, threads);
-  return slipped_in_ == 0 && may_slip_in(call);
+  if (!is_full(threads)) return may_overlap(call, threads);
+  return slipped_in_ == 0 && may_slip_in(call, hurried);
 }
 
 /// What a call is expected to take; 0 while nobody knows.
@@ -153,7 +158,7 @@ uint64_t Scheduler::expected_ns(const Call& call) const {
 /// call behind much longer ones of other models, or the only call of a client behind clients that
 /// have more waiting. The processor then divides its time, which the longer ones hardly feel. Only
 /// for who was served no more than those that run: nobody gets a second helping that way.
-bool Scheduler::may_slip_in(const Call& call) const {
+bool Scheduler::may_slip_in(const Call& call, bool hurried) const {
   const ModelTurns& turns = turns_of(call);
   const Flow& client = client_of(call);
   const uint64_t expected = expected_ns(call);
@@ -166,16 +171,18 @@ bool Scheduler::may_slip_in(const Call& call) const {
     if (!call.channel->flow->is_behind(*other->channel->flow, extra)) return false;
     const uint64_t takes = std::max(expected_ns(*other), elapsed);
     much_longer = much_longer && takes / kMuchLonger >= expected;
-    all_flood = all_flood && takes / kLonger >= expected && client_of(*other).waiting_calls() > 0;
+    const bool longer =
+        takes / kLonger >= expected || (hurried && takes >= std::max(expected, kWorthHurryNs));
+    all_flood = all_flood && longer && client_of(*other).waiting_calls() > 0;
   }
   return much_longer || all_flood;
 }
 
-Flow* Scheduler::next(uint32_t threads) const {
-  if (threads > 0 && running_.size() - slipped_in_ >= threads && slipped_in_ > 0) return nullptr;
+Flow* Scheduler::next(uint32_t threads, bool hurried) const {
+  const bool full = is_full(threads);
+  if (full && slipped_in_ > 0) return nullptr;
   // A model that may not start one call starts none, whoever's: once all of them are refused there
   // is nothing to find. (When slipping in, who asks matters too.)
-  const bool full = threads > 0 && running_.size() - slipped_in_ >= threads;
   refused_.clear();
   for (Flow* tenant : root_->waiting()) {
     for (Flow* client : tenant->waiting()) {
@@ -183,7 +190,7 @@ Flow* Scheduler::next(uint32_t threads) const {
         const Call& call = *channel->calls().front();
         const ModelTurns* turns = &turns_of(call);
         if (std::find(refused_.begin(), refused_.end(), turns) != refused_.end()) continue;
-        if (may_start(call, threads)) return channel;
+        if (may_start(call, threads, hurried)) return channel;
         if (full) continue;
         refused_.push_back(turns);
         if (refused_.size() >= models_waiting_) return nullptr;
@@ -202,7 +209,7 @@ void Scheduler::started(Call& call, uint32_t threads) {
   call.start_number = ++turns.starts;
   call.charged_ns = turns.cpu_ns.value();
   call.expected_ns = expected_ns(call);
-  call.slipped_in = threads > 0 && running_.size() - slipped_in_ >= threads;
+  call.slipped_in = is_full(threads);
   call.left_alone = false;
   if (call.slipped_in) slipped_in_ += 1;
   running_.push_back(&call);
@@ -213,15 +220,32 @@ std::unique_ptr<Call> Scheduler::pop(uint32_t threads, bool* more) {
   MutexLock lock(mutex_);
   Flow* channel = next(threads);
   if (channel == nullptr) return nullptr;
-  Call& call = *channel->calls().front();
+  std::unique_ptr<Call> served = start_first(*channel, threads);
+  if (more != nullptr) *more = size_.load() > 0 && next(threads) != nullptr;
+  return served;
+}
+
+std::unique_ptr<Call> Scheduler::pop_hurried(uint32_t threads) {
+  if (size() == 0) return nullptr;
+  MutexLock lock(mutex_);
+  if (!is_full(threads)) return nullptr;
+  Flow* channel = next(threads, /*hurried=*/true);
+  return channel == nullptr ? nullptr : start_first(*channel, threads);
+}
+
+std::unique_ptr<Call> Scheduler::start_first(Flow& channel, uint32_t threads) {
+  Call& call = *channel.calls().front();
   ModelTurns& turns = turns_of(call);
   if (--turns.waiting == 0) models_waiting_ -= 1;
   started(call, threads);
   call.started_ns = now_();
-  std::unique_ptr<Call> served = channel->serve(call.charged_ns);
   --size_;
-  if (more != nullptr) *more = size_.load() > 0 && next(threads) != nullptr;
-  return served;
+  return channel.serve(call.charged_ns);
+}
+
+bool Scheduler::full(uint32_t threads) const {
+  MutexLock lock(mutex_);
+  return is_full(threads);
 }
 
 bool Scheduler::ready(uint32_t threads) const {

@@ -30,6 +30,9 @@ struct Usage {
 /// A queue of calls, bounded for each client and in all (Admission). Any thread.
 class Scheduler {
  public:
+  /// Calls that take less are over before the thread that hurries is awake.
+  static constexpr uint64_t kWorthHurryNs = 200'000;
+
   /// `now`: the clock, for tests.
   explicit Scheduler(uint64_t (*now)() = nullptr);
 
@@ -51,8 +54,13 @@ class Scheduler {
   /// next starts (Overlap decides otherwise). Each popped call must be given to ended(). `more` is
   /// set when another one could start beside it.
   std::unique_ptr<Call> pop(uint32_t threads = 0, bool* more = nullptr);
+  /// For the thread that hurries: the next call that may slip in between those that run, where as
+  /// many run as may. With its help waiting for a call of the same length is out of proportion too.
+  std::unique_ptr<Call> pop_hurried(uint32_t threads);
   /// Whether pop() would give one.
   bool ready(uint32_t threads) const;
+  /// Whether as many calls run as may, so that another one can only slip in.
+  bool full(uint32_t threads) const;
   /// A started call has ended. `threads` as for pop(), now. False: the call was cancelled while it
   /// ran, and its loan has gone home already.
   bool ended(const Call& call, const Usage& usage, uint32_t threads);
@@ -107,10 +115,13 @@ class Scheduler {
   std::shared_ptr<Tenant> tenant(uint32_t number) POCKET_REQUIRES(mutex_);
   void weigh(Channel& channel, uint64_t now_ns) POCKET_REQUIRES(mutex_);
   ModelTurns& turns_of(const Call& call) const POCKET_REQUIRES(mutex_);
-  bool may_start(const Call& call, uint32_t threads) const POCKET_REQUIRES(mutex_);
-  bool may_slip_in(const Call& call) const POCKET_REQUIRES(mutex_);
+  bool may_start(const Call& call, uint32_t threads, bool hurried) const POCKET_REQUIRES(mutex_);
+  bool may_slip_in(const Call& call, bool hurried) const POCKET_REQUIRES(mutex_);
   bool may_overlap(const Call& call, uint32_t threads) const POCKET_REQUIRES(mutex_);
-  Flow* next(uint32_t threads) const POCKET_REQUIRES(mutex_);
+  Flow* next(uint32_t threads, bool hurried = false) const POCKET_REQUIRES(mutex_);
+  bool is_full(uint32_t threads) const POCKET_REQUIRES(mutex_);
+  /// Starts the first call of a channel that waits.
+  std::unique_ptr<Call> start_first(Flow& channel, uint32_t threads) POCKET_REQUIRES(mutex_);
   void started(Call& call, uint32_t threads) POCKET_REQUIRES(mutex_);
   uint64_t expected_ns(const Call& call) const POCKET_REQUIRES(mutex_);
 

@@ -1,8 +1,10 @@
 #include "runner/workers.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +27,11 @@ constexpr uint64_t kSpinNs = 50'000;
 constexpr uint64_t kPollGapNs = 20'000;
 // After a call a worker sleeps this long before it lets the engine's threads rest.
 constexpr int kRestMs = 2;
+// The thread that hurries is woken in vain so often in this time, and then rests as long.
+constexpr uint64_t kInVainNs = 1'000'000;
+constexpr int kMostInVain = 8;
+
+using Events = std::array<epoll_event, 16>;
 
 void pause_processor() {
 #if defined(__x86_64__)
@@ -36,7 +43,7 @@ void pause_processor() {
 
 }  // namespace
 
-Result<std::unique_ptr<Workers>> Workers::create() {
+Result<std::unique_ptr<Workers>> Workers::create(std::unique_ptr<HurriedThread> hurried) {
   std::unique_ptr<Workers> workers(new Workers());
   workers->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!workers->epoll_.valid()) return errno_error("epoll_create1", errno);
@@ -48,6 +55,17 @@ Result<std::unique_ptr<Workers>> Workers::create() {
   if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->wake_.get(), &event) != 0) {
     return errno_error("epoll_ctl", errno);
   }
+  if (hurried == nullptr) return workers;
+  workers->doorbells_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!workers->doorbells_.valid()) return errno_error("epoll_create1", errno);
+  workers->hurried_bell_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!workers->hurried_bell_.valid()) return errno_error("eventfd", errno);
+  if (::epoll_ctl(workers->doorbells_.get(), EPOLL_CTL_ADD, workers->hurried_bell_.get(), &event) !=
+      0) {
+    return errno_error("epoll_ctl", errno);
+  }
+  workers->hurried_ = std::move(hurried);
+  workers->hurried_->run([raw = workers.get()] { raw->work_hurried(); });
   return workers;
 }
 
@@ -83,6 +101,8 @@ Result<void> Workers::add(std::shared_ptr<Channel> channel) {
     remove(id);
     return errno_error("watching a doorbell", failure);
   }
+  // Without it only the others see this one.
+  if (doorbells_.valid()) ::epoll_ctl(doorbells_.get(), EPOLL_CTL_ADD, doorbell, &event);
   return ok_result();
 }
 
@@ -96,6 +116,9 @@ std::shared_ptr<Channel> Workers::remove(uint32_t id) {
     channels_.erase(found);
   }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->doorbell(), nullptr);
+  if (doorbells_.valid()) {
+    ::epoll_ctl(doorbells_.get(), EPOLL_CTL_DEL, channel->doorbell(), nullptr);
+  }
   channel->close(/*tell=*/false);
   for (auto& call : scheduler_.remove_channel(*channel)) {
     channel->drop_call();
@@ -122,8 +145,10 @@ void Workers::shut_down(const Error& reason) {
   MutexLock lock(threads_mutex_);
   // Each edge wakes one sleeper, which passes it on.
   ::eventfd_write(wake_.get(), 1);
+  if (hurried_bell_.valid()) ::eventfd_write(hurried_bell_.get(), 1);
   for (auto& thread : threads_) thread.join();
   threads_.clear();
+  hurried_.reset();
   while (auto call = scheduler_.pop()) {
     Outcome outcome;
     outcome.status = reason.code;
@@ -313,19 +338,68 @@ std::shared_ptr<Channel> Workers::run(std::unique_ptr<Call> call) {
 }
 
 bool Workers::poll(int timeout_ms, std::unique_ptr<Call>* hand) {
-  std::array<epoll_event, 16> events;
   if (timeout_ms != 0) sleeping_.fetch_add(1);
+  Events events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), timeout_ms);
   if (timeout_ms != 0) sleeping_.fetch_sub(1);
   for (int index = 0; index < count; ++index) {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
     if (token == kWakeToken) {
       take_rest(hand);
-      continue;
+    } else if (auto channel = find(static_cast<uint32_t>(token))) {
+      intake(channel, hand);
     }
-    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel, hand);
   }
   return count > 0;
+}
+
+void Workers::tell_hurried() {
+  if (hurried_bell_.valid() && scheduler_.full(most_running())) {
+    ::eventfd_write(hurried_bell_.get(), 1);
+  }
+}
+
+void Workers::wait_hurried() {
+  hurried_watches_.store(false);
+  if (!scheduler_.full(most_running())) {
+    // Who fills the runner after this look sees that nobody watches, and tells.
+    pollfd bell{hurried_bell_.get(), POLLIN, 0};
+    while (::poll(&bell, 1, -1) < 0) {
+    }
+    eventfd_t ignored = 0;
+    ::eventfd_read(hurried_bell_.get(), &ignored);
+    return;
+  }
+  hurried_watches_.store(true);
+  Events events;
+  const int count = ::epoll_wait(doorbells_.get(), events.data(), events.size(), -1);
+  for (int index = 0; index < count; ++index) {
+    // Without a hand: what need not slip in is the others' to run.
+    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
+    if (token == kWakeToken) continue;
+    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel, nullptr);
+  }
+}
+
+void Workers::work_hurried() {
+  processor_time_.add_worker();
+  uint64_t began_ns = 0;
+  int in_vain = 0;  // since then
+  while (!stopping_.load()) {
+    wait_hurried();
+    if (auto call = scheduler_.pop_hurried(most_running())) {
+      run(std::move(call));
+      in_vain = 0;
+      // What waited for this thread alone.
+      if (scheduler_.size() > 0) tell_hurried();
+    } else if (scheduler_.ready(most_running())) {
+      wake_another();
+    }
+    // A client that rings its bell in a loop must not have this thread's weight.
+    const uint64_t now = monotonic_ns();
+    if (now - began_ns >= kInVainNs) began_ns = now, in_vain = 0;
+    if (++in_vain > kMostInVain) ::usleep(kInVainNs / 1000);
+  }
 }
 
 bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
@@ -358,6 +432,7 @@ void Workers::work() {
         hand != nullptr ? std::move(hand) : scheduler_.pop(most_running(), &more);
     if (call != nullptr) {
       if (more) wake_another();
+      if (call->expected_ns >= Scheduler::kWorthHurryNs && !hurried_watches_.load()) tell_hurried();
       last = run(std::move(call));
       const uint64_t now = monotonic_ns();
       if (now - last_poll_ns >= kPollGapNs) {
@@ -366,6 +441,7 @@ void Workers::work() {
       }
       last_end_ns = now;
     } else if (last != nullptr) {
+      if (scheduler_.size() > 0) tell_hurried();
       const bool spin = gap_ns < kSpinGapNs;
       const bool found =
           (last->has_work() && intake(last, &hand)) || (spin && spin_on(last, kSpinNs, &hand));
@@ -381,6 +457,7 @@ void Workers::work() {
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {
+      if (scheduler_.size() > 0) tell_hurried();
       poll(scheduler_.patience_ms(), &hand);
     }
   }

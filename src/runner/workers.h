@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runner/channel.h"
+#include "runner/hurried_thread.h"
 #include "runner/processor_time.h"
 #include "runner/refusals.h"
 #include "runner/scheduler.h"
@@ -24,7 +25,8 @@ namespace pocket::runner {
 /// from any thread.
 class Workers {
  public:
-  static Result<std::unique_ptr<Workers>> create();
+  /// With a thread that hurries (none: nobody does) short calls go before long ones that run.
+  static Result<std::unique_ptr<Workers>> create(std::unique_ptr<HurriedThread> hurried = nullptr);
   ~Workers();
 
   /// At least this many threads run calls from now on. There is one more, which takes calls in
@@ -47,6 +49,13 @@ class Workers {
  private:
   Workers() = default;
   void work();
+  /// What the thread that hurries does: while all others compute it takes calls in, and runs those
+  /// that may slip in.
+  void work_hurried();
+  /// Sleeps until there may be something for it to do.
+  void wait_hurried();
+  /// Has it look, where only it can start another call. Any thread.
+  void tell_hurried();
   /// Takes in what waits on a channel; true when there is something to run. With a `hand` that is
   /// empty, a call that nobody waits before goes there instead of into the queue.
   bool intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Call>* hand);
@@ -87,12 +96,16 @@ class Workers {
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
   Mutex rest_mutex_;
   std::vector<std::shared_ptr<Channel>> rest_ POCKET_GUARDED_BY(rest_mutex_);
+  UniqueFd doorbells_;     // all of them once more, in an epoll set for the thread that hurries
+  UniqueFd hurried_bell_;  // in that set too
+  std::atomic<bool> hurried_watches_{false};  // the doorbells, too
   Mutex followed_mutex_;
   std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};
   std::atomic<uint32_t> limit_{UINT32_MAX};
   std::atomic<uint32_t> runners_{0};  // threads that may run calls; there is one more
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<HurriedThread> hurried_;
 };
 
 }  // namespace pocket::runner

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ struct Plan {
   int output = -1;
   int nothing = -1;
   int failure = -1;  // where the number of what failed is written
+  int priority = 0;
   char uid_map[32] = {};
   char gid_map[32] = {};
 };
@@ -114,6 +116,7 @@ void close_at_exec(unsigned first) {
   if (plan.output >= 0 && ::dup2(plan.output, STDOUT_FILENO) < 0) fail(report);
   if (plan.passed == kPassedFd) ::fcntl(kPassedFd, F_SETFD, 0);
   if (plan.passed >= 0 && ::dup2(plan.passed, kPassedFd) < 0) fail(report);
+  if (plan.priority != 0) ::setpriority(PRIO_PROCESS, 0, plan.priority);
   close_at_exec(plan.passed >= 0 ? kPassedFd + 1 : kPassedFd);
   ::execve(plan.arguments[0], plan.arguments.data(), plan.variables.data());
   fail(report);
@@ -154,6 +157,7 @@ Result<StartedProcess> start_process(const StartRequest& request, const Settings
   plan.variables = environment();
   plan.passed = request.passed;
   plan.output = request.output;
+  plan.priority = request.priority;
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nothing.valid()) return errno_error("opening /dev/null", errno);
   plan.nothing = nothing.get();

@@ -23,6 +23,7 @@ struct StartRequest {
   std::vector<std::string> command;  // the program's path, then its arguments
   int passed = -1;                   // becomes kPassedFd
   int output = -1;                   // becomes standard output; -1: this process's own
+  int priority = 0;  // as nice(2) counts; where this process may not give it, the usual one
 };
 
 struct StartedProcess {

@@ -31,6 +31,7 @@ struct Options {
   int rounds = 3;
   int call_us = 4000;
   double seconds = 3;
+  double cpus = std::thread::hardware_concurrency();
 };
 
 /// Keeps calls in flight on a session of its own until it is destroyed.
@@ -220,10 +221,11 @@ std::string busy_model(int busy_us) {
 }
 
 /// Three tenants of weights 1, 2 and 4, each with a socket of its own.
-std::string configuration(const std::string& socket) {
-  std::string text =
+std::string configuration(const std::string& socket, double cpus) {
+  std::string text = fmt::format(
       "[engines]\nconcurrency = 2\nthreads = 2\n[budget]\ncpu_policy = 'none'\nmem_policy = "
-      "'none'\n";
+      "'none'\ncpus = {:.3f}\n",
+      cpus);
   for (const int weight : {1, 2, 4}) {
     text += fmt::format(
         "[[socket]]\npath = '{}.{}'\ntenant = 'weight{}'\n[tenant.weight{}]\nweight = {}\n", socket,
@@ -240,7 +242,7 @@ Result<void> measure(const Options& options, json& rows) {
     POCKET_RETURN_IF_ERROR(service->add_manifest(name, "group = 'bench'\n"));
   }
   POCKET_ASSIGN_OR_RETURN(const auto config,
-                          service->write_config(configuration(service->socket())));
+                          service->write_config(configuration(service->socket(), options.cpus)));
   POCKET_RETURN_IF_ERROR(service->start({"--config", config}));
   const std::string socket = service->socket();
   POCKET_RETURN_IF_ERROR(measure_victim(socket, options, rows));
@@ -263,6 +265,7 @@ Result<int> run(const Options& options) {
                                          {"call_us", options.call_us},
                                          {"bytes_in", kFloats * 4},
                                          {"flood_in_flight", kFloodChannels * kFloodCalls},
+                                         {"cpus", options.cpus},
                                          {"seconds", options.seconds}});
   const auto measured = [&]() -> Result<void> {
     try {
@@ -292,6 +295,11 @@ void add_bench_fairness(CLI::App& bench, Action& action) {
       ->check(CLI::Range(100, 1'000'000));
   command->add_option("--seconds", options->seconds, "How long clients share the processor")
       ->check(CLI::Range(0.1, 3600.0));
+  command
+      ->add_option("--cpus", options->cpus,
+                   "Processors of the runner's control group; 0: it has none, so that short calls "
+                   "cannot hurry")
+      ->check(CLI::Range(0.0, 1024.0));
   command->callback([&action, options] { action = [options] { return run(*options); }; });
 }
 
