@@ -110,8 +110,10 @@ class Models {
   /// Tells every runner what a tenant may from now on.
   void tell_runners(const wire::control::RunnerTenantT& tenant);
   std::vector<wire::control::RunnerEntryT> list_runners() const;
-  /// Asks every runner; `done` is called once, when all have answered or a second later.
-  void gather_usage(std::function<void(std::vector<RunnerUsage>)> done);
+  /// Asks every runner, also for what the calls of these sessions came to; `done` is called once,
+  /// when all have answered or a second later.
+  void gather_usage(const std::vector<uint64_t>& sessions,
+                    std::function<void(std::vector<RunnerUsage>)> done);
   /// A loaded copy by the number that its runner knows it by; none when it is gone.
   const LoadedModel* loaded(uint32_t id) const;
   std::vector<const LoadedModel*> all_loaded() const;

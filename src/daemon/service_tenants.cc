@@ -49,7 +49,7 @@ Error Service::unknown_model(const Session& session, const std::string& name) co
 bool Service::may_see(const Session& viewer, const Session& other) const {
   if (viewer.member.administrator || viewer.id == other.id) return true;
   // Clients of no tenant of the configuration are strangers to each other.
-  return viewer.member.tenant->id != 0 && viewer.member.tenant == other.member.tenant;
+  return viewer.member.tenant->id != 0 || viewer.identity.is_same_client(other.identity);
 }
 
 control::ModelsT Service::models_for(const Session& session) const {
