@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
 #include "daemon/lending.h"
+#include "daemon/note.h"
 #include "daemon/quarantine.h"
 #include "daemon/runner_process.h"
 #include "model/repository.h"
@@ -143,6 +145,9 @@ class Models {
   void forget_runner(RunnerProcess& runner, const std::string& how);
   void release(LoadedModel& model);
   void judge_crash(const RunnerProcess& runner);
+  void restore_quarantine();
+  void keep_quarantine();
+  void end_watch_later(const std::string& key);
   void watch_calls(LoadedModel& model);
   void start_idle_timer(LoadedModel& model);
   struct Adoption;
@@ -163,6 +168,7 @@ class Models {
   RunnerProcess::OnRefusals on_refusals_;
   ClientOf client_of_;
   Quarantine quarantine_;
+  std::optional<Note> quarantine_note_;  // for the next pocketd, from the first crash on
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
   std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it
