@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace pocket::runner {
 namespace {
 
 constexpr uint64_t kWakeToken = UINT64_MAX;
+constexpr uint64_t kTimerToken = UINT64_MAX - 1;
 // Submissions taken from one channel before others get their turn.
 constexpr int kIntakeBurst = 64;
 // A worker spins for the next submission of a channel only while submissions follow each other
@@ -55,11 +57,18 @@ Result<std::unique_ptr<Workers>> Workers::create(std::unique_ptr<HurriedThread> 
   if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->wake_.get(), &event) != 0) {
     return errno_error("epoll_ctl", errno);
   }
+  workers->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!workers->timer_.valid()) return errno_error("timerfd_create", errno);
+  event.data.u64 = kTimerToken;
+  if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->timer_.get(), &event) != 0) {
+    return errno_error("epoll_ctl", errno);
+  }
   if (hurried == nullptr) return workers;
   workers->doorbells_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!workers->doorbells_.valid()) return errno_error("epoll_create1", errno);
   workers->hurried_bell_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!workers->hurried_bell_.valid()) return errno_error("eventfd", errno);
+  event.data.u64 = kWakeToken;
   if (::epoll_ctl(workers->doorbells_.get(), EPOLL_CTL_ADD, workers->hurried_bell_.get(), &event) !=
       0) {
     return errno_error("epoll_ctl", errno);
@@ -160,6 +169,52 @@ void Workers::shut_down(const Error& reason) {
 
 void Workers::wake_another() {
   if (sleeping_.load() > 0) ::eventfd_write(wake_.get(), 1);
+}
+
+void Workers::listen(const Channel& channel, bool listens) {
+  epoll_event event{};
+  event.events = EPOLLET;
+  if (listens) event.events |= EPOLLIN;  // rings at once: nobody reads a bell
+  event.data.u64 = channel.id();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, channel.doorbell(), &event);
+  if (doorbells_.valid()) {
+    ::epoll_ctl(doorbells_.get(), EPOLL_CTL_MOD, channel.doorbell(), &event);
+  }
+}
+
+void Workers::set_timer() {
+  if (alone_.empty()) return;
+  const uint64_t due = std::ranges::min(alone_).first;
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(due / kNanosecondsPerSecond);
+  when.it_value.tv_nsec = static_cast<long>(due % kNanosecondsPerSecond);
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+void Workers::leave_alone(const Channel& channel, uint64_t pause_ns) {
+  listen(channel, false);
+  MutexLock lock(alone_mutex_);
+  alone_.emplace_back(deadline_after(pause_ns), channel.id());
+  set_timer();
+}
+
+void Workers::listen_again() {
+  std::vector<uint32_t> due;
+  {
+    MutexLock lock(alone_mutex_);
+    const uint64_t now = monotonic_ns();
+    std::erase_if(alone_, [&](const auto& entry) {
+      if (entry.first <= now) due.push_back(entry.second);
+      return entry.first <= now;
+    });
+    set_timer();
+  }
+  for (const uint32_t id : due) {
+    const auto channel = find(id);
+    if (channel == nullptr) continue;
+    channel->heard_again();
+    listen(*channel, true);
+  }
 }
 
 bool Workers::intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Call>* hand) {
@@ -346,8 +401,16 @@ bool Workers::poll(int timeout_ms, std::unique_ptr<Call>* hand) {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
     if (token == kWakeToken) {
       take_rest(hand);
-    } else if (auto channel = find(static_cast<uint32_t>(token))) {
-      intake(channel, hand);
+      continue;
+    }
+    if (token == kTimerToken) {
+      listen_again();
+      continue;
+    }
+    const auto channel = find(static_cast<uint32_t>(token));
+    if (channel == nullptr || intake(channel, hand)) continue;
+    if (const uint64_t pause_ns = channel->rang_in_vain(); pause_ns > 0) {
+      leave_alone(*channel, pause_ns);
     }
   }
   return count > 0;
