@@ -30,8 +30,7 @@ struct AppDescription {
   const char* data = "pictures";
   const char* models = "models";  // default repository of the monolithic twin
   const char* input_text = "Picture (JPEG, PNG, BMP, PPM)";
-  /// The picture is decoded while the input is written, which needs less memory, and not kept; Job has
-  /// none.
+  /// The picture is decoded while the input is written and not kept, which needs less memory.
   bool row_by_row = false;
   /// More options, before parsing; may be empty.
   std::function<void(CLI::App&)> add_options;
