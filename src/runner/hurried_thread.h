@@ -27,6 +27,7 @@ class HurriedThread {
  private:
   HurriedThread();
 
+  std::promise<void> ready_;
   std::promise<std::function<void()>> work_;
   bool given_ = false;
   std::thread thread_;
