@@ -187,7 +187,7 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
     entry->source.version = memo.version;
     entry->source.path = loaded.path;
   }
-  keys_[memo.name + "\n" + memo.version] = memo.key;
+  remember_key(memo.name, memo.version, memo.key);
   watch_calls(*entry);  // what an earlier pocketd quarantined is forgotten
   if (Runner* known = find_runner(&runner)) known->group = memo.group;
   if (!memo.shown.empty()) runner.set_files({memo.engines, memo.shown, ""});
