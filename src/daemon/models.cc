@@ -243,9 +243,10 @@ void Models::start_load(LoadedModel& model) {
                   config_.load_timeout_seconds);
     if (target->runner != nullptr) target->runner->kill();
   });
-  model.runner->request(std::move(load), {}, [this, target](Result<control::MessageT> reply) {
-    finish_load(*target, std::move(reply));
-  });
+  auto scratch = add_scratch(model.source, config_, load);
+  model.runner->request(
+      std::move(load), std::move(scratch),
+      [this, target](Result<control::MessageT> reply) { finish_load(*target, std::move(reply)); });
 }
 
 void Models::finish_load(LoadedModel& model, Result<control::MessageT> reply) {

@@ -15,6 +15,7 @@
 #include "runner/channel.h"
 #include "runner/processor_time.h"
 #include "runner/refusals.h"
+#include "runner/resting.h"
 #include "runner/scheduler.h"
 
 namespace pocket::runner {
@@ -68,6 +69,8 @@ class Workers {
   bool poll(int timeout_ms, std::unique_ptr<Call>* hand);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
                std::unique_ptr<Call>* hand);
+  /// Sleeps until a doorbell rings; meanwhile models that rest give back.
+  void sleep(std::unique_ptr<Call>* hand);
   void wake_another();
   /// The channel has more than was taken at once: whoever is woken next goes on with it.
   void leave_rest(std::shared_ptr<Channel> channel);
@@ -79,6 +82,7 @@ class Workers {
   UniqueFd wake_;
   Scheduler scheduler_;
   Refusals refusals_;
+  Resting resting_;
   ProcessorTime processor_time_;
   mutable SharedMutex channels_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_
