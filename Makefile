@@ -36,12 +36,13 @@ chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (
 	@cmake --build $(BUILD) -j$(JOBS) --target chaos-client
 	@POCKET_PROGRAM=$(abspath $(BUILD))/bin/pocket python3 -B tests/chaos/chaos.py --seconds $$(( $(MINUTES) * 60 ))
 
-test: models ## Build everything, then run the tests (but the slow ones: test-all)
-	@tools/setup --tests
+test: models ## Build everything, then run the tests (but the slow ones: test-all) and each fuzzer for a second
+	@tools/setup --tests tools/packages-fuzz.txt
 	@tools/make-test-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -LE slow
+	@tools/fuzz 1
 
 test-all: models ## As test, with TensorFlow, the large apps' models (some GB, an hour) and the slow tests
 	@tools/setup --tests tools/packages-fuzz.txt

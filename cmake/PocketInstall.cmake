@@ -8,8 +8,10 @@ install(TARGETS pocketd pocket-runner pocket-supervisor pocket-cli pocket-downlo
 install(TARGETS pocket EXPORT PocketTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES share/pocket/catalogue.toml DESTINATION share/pocket)
-install(PROGRAMS tools/build-models tools/fetch-package DESTINATION share/pocket/build)
-install(DIRECTORY tools/models DESTINATION share/pocket/build PATTERN __pycache__ EXCLUDE)
+install(PROGRAMS tools/build-models tools/build-app-model tools/fetch-package
+        DESTINATION share/pocket/build)
+install(DIRECTORY tools/models tools/app-models DESTINATION share/pocket/build
+        PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY include/pocket DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(app ${POCKET_APPS})
   install(TARGETS ${app} ${app}-monolithic RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -14,6 +14,7 @@ int run_classifier(const Classifier& classifier, int argc, char** argv) {
   app.text = classifier.text;
   app.model = classifier.model;
   app.picture = classifier.picture;
+  app.row_by_row = true;
   app.add_options = [&](CLI::App& parser) {
     parser.add_option("--top", top, "How many labels")
         ->check(CLI::Range(1, 1000))

@@ -17,7 +17,7 @@ namespace pocket::apps {
 /// One picture on its way through an app.
 struct Job {
   std::string file;
-  picture::Picture picture;      // empty when it is decoded row by row
+  picture::Picture picture;      // empty where the app is row_by_row
   picture::Placement placement;  // where the picture lies in the input
   picture::Size input;           // of the model's input
 };
@@ -30,7 +30,7 @@ struct AppDescription {
   const char* data = "pictures";
   const char* models = "models";  // default repository of the monolithic twin
   const char* input_text = "Picture (JPEG, PNG, BMP, PPM)";
-  /// The picture is decoded while it is resized, and never lies in memory whole.
+  /// The picture is decoded while the input is written and not kept, which needs less memory.
   bool row_by_row = false;
   /// More options, before parsing; may be empty.
   std::function<void(CLI::App&)> add_options;

@@ -83,7 +83,7 @@ Result<UniqueFd> watch_signals(EventLoop& loop, Service& service) {
   return fd;
 }
 
-/// In one write; a supervisor wants to know where the log is as well.
+/// In one write; a supervisor wants to know where the log is as well, and how its lines look.
 void tell_ready(int fd, const Config& config, bool background) {
   if (fd < 0) return;
   std::string text = "ready\n";
@@ -92,6 +92,7 @@ void tell_ready(int fd, const Config& config, bool background) {
     const auto path = std::filesystem::absolute(config.log.file, error);
     text += "log " + path.string() + "\n";
   }
+  if (config.log.format == "json") text += "format json\n";
   if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     spdlog::warn("nobody waits for readiness");
   }

@@ -45,13 +45,23 @@ Result<std::vector<uint8_t>> resize_rows(Rows& rows, const Plan& plan, Size size
   return std::move(resizer).pixels();
 }
 
+Result<Picture> all_of(Rows& rows) {
+  const size_t bytes = static_cast<size_t>(rows.size().width) * 3;
+  Picture picture{rows.size().width, rows.size().height, {}};
+  picture.rgb.resize(bytes * static_cast<size_t>(picture.height));
+  for (int y = 0; y < picture.height; ++y) {
+    POCKET_RETURN_IF_ERROR(rows.next(&picture.rgb[y * bytes]));
+  }
+  return picture;
+}
+
 template <typename T>
 Result<Placement> fill_from(const std::string& path, const ImageSpec& spec, Size size, T* target) {
+  POCKET_ASSIGN_OR_RETURN(const auto rows, open_rows(path));
   if (spec.filter != Filter::kBilinear) {
-    POCKET_ASSIGN_OR_RETURN(const Picture picture, read_picture(path));
+    POCKET_ASSIGN_OR_RETURN(const Picture picture, all_of(*rows));
     return fill(picture, spec, size, target);
   }
-  POCKET_ASSIGN_OR_RETURN(const auto rows, open_rows(path));
   const Plan plan = make_plan(rows->size(), spec.fit, size);
   POCKET_ASSIGN_OR_RETURN(const auto pixels, resize_rows(*rows, plan, size));
   write_pixels(pixels, spec, target);

@@ -121,7 +121,8 @@ Supervisor::Ending Supervisor::watch() {
   }
 }
 
-/// "ready\n", then "log PATH\n" from a process in the background; one write.
+/// "ready\n", then "log PATH\n" from a process in the background, and "format json\n" where its log
+/// is; one write.
 void Supervisor::read_ready() {
   std::array<char, PATH_MAX + 64> bytes{};
   const ssize_t count = ::read(ready_pipe_.get(), bytes.data(), bytes.size());
@@ -135,6 +136,7 @@ void Supervisor::read_ready() {
     const std::string_view path = text.substr(at + kLog.size());
     log_ = path.substr(0, path.find('\n'));
   }
+  say_json(text.find("\nformat json\n") != std::string_view::npos);
   if (options_.background) log_to("/dev/null");
   if (options_.ready.valid()) {
     const std::string line = "ready " + std::to_string(child_) + "\n";

@@ -182,5 +182,32 @@ TEST_F(HostileTest, OneThatLeaksLosesItsRunnerAtItsLimit) {
   EXPECT_EQ(ask(innocent, request(kCount), "").message, "2 1 0");
 }
 
+TEST_F(HostileTest, AnotherClientOfTheSameHandlerGetsItsAnswers) {
+  const Session here = session();
+  const Model guilty(here, "app");
+  const Session other = session();
+  const Model victim(other, "app");
+  const auto is_answered = [&](const char* after) {
+    // Its call may have been in the runner that ended: then it is sent again by itself.
+    EXPECT_THAT(outcome_of([&] { EXPECT_EQ(ask(victim, request(kEcho), "mine").message, "mine"); }),
+                succeeds())
+        << after;
+  };
+  ask(victim, request(kEcho), "");
+  EXPECT_THAT(outcome_of([&] { ask(guilty, request(kThrow), ""); }),
+              fails_with(POCKET_ENGINE_ERROR, "a surprise"));
+  EXPECT_EQ(ask(victim, request(kCount), "").message, "2 2 0");  // nothing of its state is lost
+  is_answered("a throw");
+  (void)outcome_of([&] { ask(guilty, request(kLoop), "", 50 * kMillisecond); });
+  is_answered("a loop");
+  EXPECT_THAT(outcome_of([&] { ask(guilty, request(kCrash), ""); }),
+              fails_with(POCKET_INVALID_ARGUMENT, "quarantined"));
+  is_answered("a crash");
+  for (int call = 0; call < 6; ++call) {
+    (void)outcome_of([&] { ask(guilty, request(kLeak), "\x30"); });
+    is_answered("a leak");
+  }
+}
+
 }  // namespace
 }  // namespace pocket::testing

@@ -243,9 +243,9 @@ def gather_models(deps, target):
     for folder in ("models", "app-models"):
         root = os.path.join(deps, folder)
         for name in os.listdir(root) if os.path.isdir(root) else []:
-            if not os.path.exists(os.path.join(target, name)):  # some are in both
-                shutil.copytree(os.path.join(root, name), os.path.join(target, name),
-                                copy_function=link)
+            if os.path.exists(os.path.join(target, name)):
+                continue  # the same model: some are in both folders
+            shutil.copytree(os.path.join(root, name), os.path.join(target, name), copy_function=link)
 
 
 def weights(models, names):

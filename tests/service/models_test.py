@@ -1,10 +1,12 @@
 """pocket models fetch, build, lock and verify; what pocketd makes of a lock; pocket inspect."""
+import glob
 import hashlib
 import http.server
 import json
 import os
 import sys
 import threading
+import tomllib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../process"))
 from support import PocketTest, main, read
@@ -155,6 +157,20 @@ sha256 = '{digest}'
         self.assertIn("pocket models build resnet50", built.stderr)
         bad = self.write("bad.toml", "version = 1\n[[model]]\nname = 'x'\nsize = 3\n")
         self.assertIn("line 4: unknown key 'size'", self.fetch(bad).stderr)
+
+    def test_the_apps_models_are_in_pockets_own_catalogue(self):
+        tools = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools")
+        with open(f"{tools}/../share/pocket/catalogue.toml", "rb") as file:
+            models = {model["name"]: model for model in tomllib.load(file)["model"]}
+        for name in ("mobilenetv2", "resnet50", "all_minilm_l6_v2", "small_bert_l4_h512_a8",
+                     "ssdmobilenetv2_320x320", "ssdresnet50v1_640x640", "talkheads_ggelu_bert_en_base"):
+            self.assertIn(name, models)
+        for name, model in models.items():
+            for file in [model[key] for key in ("build", "requirements") if key in model]:
+                self.assertTrue(os.path.isfile(f"{tools}/{file}"), f"{name}: {file}")
+            if model.get("build") == "build-app-model":
+                scripts = [read(path) for path in glob.glob(f"{tools}/app-models/*/build.py")]
+                self.assertTrue(any(f'"{name}": build_' in script for script in scripts), name)
 
     def test_verify_names_what_differs(self):
         self.write("models/cat/1/model.null", ECHO)

