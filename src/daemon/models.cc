@@ -373,9 +373,9 @@ Result<void> Models::unload(const std::string& name, const std::string& version,
   for (const LoadedModel* copy : copies) {
     if (copy->channels == 0) continue;
     return Error{POCKET_FAILED_PRECONDITION,
-                 fmt::format("model '{}' is open in {} channels (engine '{}'): close them first "
+                 fmt::format("model '{}' in engine '{}' is open in {} channels: close them first "
                              "(`pocket service status` shows whose they are)",
-                             name, copy->channels, copy->engine)};
+                             name, copy->engine, copy->channels)};
   }
   for (LoadedModel* copy : copies) release(*copy);
   return ok_result();
