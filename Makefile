@@ -18,7 +18,7 @@ build: setup ## Build the release programs into build/bin
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS) --target programs
 
-run: build models ## The main job: four apps through Pocket and monolithically
+run: build models ## The main job: five apps through Pocket and monolithically
 	@tools/demo
 
 demo-keep: build models ## As run, but leave the service running
@@ -38,21 +38,16 @@ chaos: build ## Kill, stop and squeeze everything under 50 clients for MINUTES (
 
 test: models ## Build everything, then run the tests (but the slow ones: test-all) and each fuzzer for a second
 	@tools/setup --tests tools/packages-fuzz.txt
-	@tools/make-test-models
-	@cmake --preset release >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -LE slow
-	@tools/fuzz 1
-
-test-all: models ## As test, with TensorFlow, the large apps' models (some GB, an hour) and the slow tests
-	@tools/setup --tests tools/packages-fuzz.txt
 	@tools/setup-tensorflow
 	@tools/make-test-models
 	@tools/make-app-models
 	@cmake --preset release >/dev/null
 	@cmake --build $(BUILD) -j$(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -LE slow
 	@tools/fuzz 1
+
+test-all: test ## As test, then the slow tests
+	@ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) -L slow
 
 format: ## Format all C and C++ sources
 	@git ls-files '*.h' '*.hpp' '*.cc' '*.c' | xargs clang-format-16 -i

@@ -16,6 +16,13 @@ inline uint64_t monotonic_ns() {
          static_cast<uint64_t>(now.tv_nsec);
 }
 
+/// A signal ends it early.
+inline void sleep_ns(uint64_t ns) {
+  const timespec pause{static_cast<time_t>(ns / kNanosecondsPerSecond),
+                       static_cast<long>(ns % kNanosecondsPerSecond)};
+  ::nanosleep(&pause, nullptr);
+}
+
 /// The moment `timeout_ns` from now; kForever stays kForever.
 inline uint64_t deadline_after(uint64_t timeout_ns) {
   if (timeout_ns == kForever) return kForever;

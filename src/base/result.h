@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,6 +16,8 @@ namespace pocket {
 struct Error {
   pocket_status code = POCKET_INTERNAL;
   std::string message;
+  /// Of BUSY: when the same may succeed; 0: nobody knows.
+  uint64_t retry_after_ns = 0;
 
   /// Adds context in front: "loading model 'x': <message>".
   [[nodiscard]] Error with_context(const std::string& context) && {

@@ -29,6 +29,7 @@ void add_service_command(CLI::App& app, Action& action);
 void add_models_command(CLI::App& app, Action& action);
 void add_reload_command(CLI::App& app, Action& action);
 void add_top_command(CLI::App& app, Action& action);
+void add_audit_command(CLI::App& app, Action& action);
 void add_leases_command(CLI::App& app, Action& action);
 void add_run_commands(CLI::App& app, Action& action);  // run, wait, ps, rusage
 void add_infer_command(CLI::App& app, Action& action);

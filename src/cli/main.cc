@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   add_models_command(app, action);
   add_top_command(app, action);
   add_leases_command(app, action);
+  add_audit_command(app, action);
   add_reload_command(app, action);
   add_run_commands(app, action);
   add_infer_command(app, action);

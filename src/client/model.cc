@@ -1,7 +1,6 @@
 #include "client/model.h"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "base/clock.h"
@@ -45,8 +44,7 @@ Result<std::unique_ptr<Model>> Model::open(std::shared_ptr<Session> session, Mod
                            : std::nullopt;
     if (!pause) return std::move(opened).error();
     if (opened.error().code != POCKET_BUSY) retry.count();
-    const timespec moment{0, static_cast<long>(*pause)};
-    ::nanosleep(&moment, nullptr);
+    sleep_ns(*pause);
   }
 }
 

@@ -31,6 +31,11 @@ std::optional<uint64_t> Retry::pause_ns(const Error& why, bool nobody) {
   next_pause_ns_ = std::min(pause * 2, kLongestPauseNs);
   // Many clients that failed together must not come back together: up to half of it at random.
   const uint64_t apart = now % (pause / 2);
+  if (why.retry_after_ns > 0) {
+    // Asked before that, the answer would be the same.
+    if (why.retry_after_ns >= deadline_ns_ - now) return std::nullopt;
+    return std::min(why.retry_after_ns + apart, deadline_ns_ - now);
+  }
   return std::min(pause / 2 + apart, deadline_ns_ - now);
 }
 

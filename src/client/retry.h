@@ -22,8 +22,9 @@ class Retry {
 
   /// A first attempt is about to be made; `deadline_ns` (CLOCK_MONOTONIC): no attempt after it.
   void begin(uint64_t deadline_ns);
-  /// An attempt failed for `why`: how long to wait before the next one. nullopt: it is no use, or
-  /// the time is up. `nobody`: nobody listens on the service's socket.
+  /// An attempt failed for `why`: how long to wait before the next one, at least as long as `why`
+  /// says. nullopt: it is no use, or the time is up before that. `nobody`: nobody listens on the
+  /// service's socket.
   std::optional<uint64_t> pause_ns(const Error& why, bool nobody);
   /// A runner died while the call was with it.
   void count_death() { deaths_ += 1; }

@@ -51,6 +51,22 @@ TEST(RetryTest, TheDeadlineEndsIt) {
   }
 }
 
+TEST(RetryTest, WhoSaysWhenIsBelieved) {
+  Retry retry;
+  constexpr uint64_t kSaid = 3 * kNanosecondsPerSecond;
+  retry.begin(kForever);
+  const auto pause = retry.pause_ns({POCKET_BUSY, "later", kSaid}, false);
+  ASSERT_TRUE(pause.has_value());
+  EXPECT_GE(*pause, kSaid);
+  EXPECT_LT(*pause, kSaid + kNanosecondsPerSecond / 2);
+  // It is no use to wait for what comes after the deadline.
+  retry.begin(monotonic_ns() + kSaid / 2);
+  EXPECT_FALSE(retry.pause_ns({POCKET_BUSY, "later", kSaid}, false).has_value());
+  EXPECT_TRUE(retry.pause_ns({POCKET_BUSY, "later", kSaid / 4}, false).has_value());
+  retry.begin(kForever);
+  EXPECT_TRUE(retry.pause_ns({POCKET_BUSY, "much later", UINT64_MAX / 2}, false).has_value());
+}
+
 TEST(RetryTest, ACallThatKillsEveryRunnerIsGivenUp) {
   Retry retry;
   retry.begin(kForever);

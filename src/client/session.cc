@@ -23,19 +23,15 @@ std::atomic<uint64_t> generation{1};
 
 Error as_error(const control::FailedT& failed) {
   const auto code = static_cast<pocket_status>(failed.status);
-  return Error{code == POCKET_OK ? POCKET_INTERNAL : code, failed.message};
+  const uint64_t most_us = UINT64_MAX / 1000;
+  return Error{code == POCKET_OK ? POCKET_INTERNAL : code, failed.message,
+               std::min<uint64_t>(failed.retry_after_us, most_us) * 1000};
 }
 
 Error lost_connection() {
   return Error{POCKET_UNAVAILABLE,
                "the service closed the connection: try again, or see whether it still runs with "
                "`pocket service status`"};
-}
-
-void sleep_ns(uint64_t ns) {
-  const timespec pause{static_cast<time_t>(ns / kNanosecondsPerSecond),
-                       static_cast<long>(ns % kNanosecondsPerSecond)};
-  ::nanosleep(&pause, nullptr);
 }
 
 std::string environment(const char* name) {
@@ -96,10 +92,13 @@ Result<std::shared_ptr<Session>> Session::connect(SessionOptions options) {
   while (true) {
     auto connected = session->connect_now(session->options_.timeout_ns);
     if (connected.ok()) return session;
-    // A service that is not there is not waited for; one that took the connection and died is.
-    const bool died = connected.error().code == POCKET_UNAVAILABLE && !session->nobody_;
-    const auto pause = died && session->options_.retry && session->options_.reconnect
-                           ? retry.pause_ns(connected.error(), false)
+    // A service that is not there is not waited for; one that took the connection and died is, and
+    // so is one that says when there may be room.
+    const Error& why = connected.error();
+    const bool later = (why.code == POCKET_UNAVAILABLE && !session->nobody_) ||
+                       (why.code == POCKET_BUSY && why.retry_after_ns > 0);
+    const auto pause = later && session->options_.retry && session->options_.reconnect
+                           ? retry.pause_ns(why, false)
                            : std::nullopt;
     if (!pause) return std::move(connected).error();
     sleep_ns(*pause);

@@ -74,6 +74,11 @@ bool shares_containers(const std::string& groups, const std::string& proc_root) 
 
 std::string ClientIdentity::group() const { return groups.substr(0, groups.find('\n')); }
 
+bool ClientIdentity::is_same_client(const ClientIdentity& other) const {
+  if (uid != other.uid || local != other.local) return false;
+  return local || (!groups.empty() && groups == other.groups);
+}
+
 ClientIdentity identify(const ipc::PeerIdentity& peer, const std::string& socket,
                         const std::string& proc_root) {
   ClientIdentity client;

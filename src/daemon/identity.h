@@ -20,6 +20,10 @@ struct ClientIdentity {
   bool local = false;
   std::string socket;  // path
 
+  /// Whether both are one user's processes in one container, or on this machine outside of any:
+  /// those can look into each other anyway. False where that cannot be told.
+  bool is_same_client(const ClientIdentity& other) const;
+
   /// The group to show to people; empty when none is known.
   std::string group() const;
 };

@@ -73,6 +73,26 @@ TEST_F(IdentityTest, WhoIsNotVisibleOrHasEndedIsNobody) {
   EXPECT_EQ(client.groups, "");
 }
 
+TEST(SameClient, OneUserInOneContainerOrOutsideOfAny) {
+  const auto client = [](uid_t uid, bool local, const std::string& groups) {
+    ClientIdentity identity;
+    identity.uid = uid;
+    identity.local = local;
+    identity.groups = groups;
+    return identity;
+  };
+  const ClientIdentity here = client(1000, true, "/session-1\n");
+  EXPECT_TRUE(here.is_same_client(client(1000, true, "/session-2\n")));
+  EXPECT_FALSE(here.is_same_client(client(1001, true, "/session-1\n")));
+  EXPECT_FALSE(here.is_same_client(client(1000, false, "/session-1\n")));
+  const ClientIdentity inside = client(1000, false, "/docker/a\n");
+  EXPECT_TRUE(inside.is_same_client(client(1000, false, "/docker/a\n")));
+  EXPECT_FALSE(inside.is_same_client(client(1000, false, "/docker/b\n")));
+  EXPECT_FALSE(inside.is_same_client(client(0, false, "/docker/a\n")));
+  // Where the kernel tells no groups, nothing tells containers apart.
+  EXPECT_FALSE(client(1000, false, "").is_same_client(client(1000, false, "")));
+}
+
 TEST(GroupFits, StarsStayWithinOneNameAndGroupsBelowCount) {
   EXPECT_TRUE(group_fits("/docker/x\n", "/docker/*"));
   EXPECT_TRUE(group_fits("/docker/x/inner/deep\n", "/docker/*"));

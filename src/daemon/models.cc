@@ -149,11 +149,12 @@ void Models::open_source(model::ModelSource source, const std::string& engine,
     return;
   }
   if (model.state != ModelState::kLoading && model.not_before_ns > model.last_used_ns) {
+    const uint64_t left_ns = model.not_before_ns - model.last_used_ns;
     opened(Error{POCKET_BUSY,
                  fmt::format("model '{}' crashed its runner {} times in a row; it may be opened "
                              "again in {:.1f} s",
-                             model.source.name, model.crashes,
-                             static_cast<double>(model.not_before_ns - model.last_used_ns) / 1e9)});
+                             model.source.name, model.crashes, static_cast<double>(left_ns) / 1e9),
+                 left_ns});
     return;
   }
   model.waiters.push_back([opened, source = std::move(source)](Result<LoadedModel*> loaded) {

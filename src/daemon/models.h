@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/event_loop.h"
 #include "daemon/lending.h"
+#include "daemon/note.h"
 #include "daemon/quarantine.h"
 #include "daemon/runner_process.h"
 #include "model/repository.h"
@@ -112,8 +114,10 @@ class Models {
   /// Tells every runner what a tenant may from now on.
   void tell_runners(const wire::control::RunnerTenantT& tenant);
   std::vector<wire::control::RunnerEntryT> list_runners() const;
-  /// Asks every runner; `done` is called once, when all have answered or a second later.
-  void gather_usage(std::function<void(std::vector<RunnerUsage>)> done);
+  /// Asks every runner, also for what the calls of these sessions came to; `done` is called once,
+  /// when all have answered or a second later.
+  void gather_usage(const std::vector<uint64_t>& sessions,
+                    std::function<void(std::vector<RunnerUsage>)> done);
   /// A loaded copy by the number that its runner knows it by; none when it is gone.
   const LoadedModel* loaded(uint32_t id) const;
   std::vector<const LoadedModel*> all_loaded() const;
@@ -144,6 +148,9 @@ class Models {
   void forget_runner(RunnerProcess& runner, const std::string& how);
   void release(LoadedModel& model);
   void judge_crash(const RunnerProcess& runner);
+  void restore_quarantine();
+  void keep_quarantine();
+  void end_watch_later(const std::string& key);
   void watch_calls(LoadedModel& model);
   void start_idle_timer(LoadedModel& model);
   struct Adoption;
@@ -164,6 +171,7 @@ class Models {
   RunnerProcess::OnRefusals on_refusals_;
   ClientOf client_of_;
   Quarantine quarantine_;
+  std::optional<Note> quarantine_note_;  // for the next pocketd, from the first crash on
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
   /// "name\nversion" to the keys opened under it, the last one last: one for each engine.

@@ -57,6 +57,7 @@ Models::Runner* Models::find_runner(const RunnerProcess* process) {
 }
 
 void Models::adopt(Adopted adopted) {
+  restore_quarantine();
   auto adoption = std::make_shared<Adoption>();
   adoption->done = std::move(adopted);
   for (const uint32_t number : numbers_in(survival_.keeper.left())) {
@@ -188,7 +189,8 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
     entry->source.path = loaded.path;
   }
   remember_key(memo.name, memo.version, memo.key);
-  watch_calls(*entry);  // what an earlier pocketd quarantined is forgotten
+  watch_calls(*entry);  // what it is to refuse may have changed
+  if (entry->watched) end_watch_later(entry->key);
   if (Runner* known = find_runner(&runner)) known->group = memo.group;
   if (!memo.shown.empty()) runner.set_files({memo.engines, memo.shown, ""});
   start_idle_timer(*entry);

@@ -13,6 +13,8 @@ namespace control = wire::control;
 
 namespace {
 
+constexpr const char* kNoteName = "quarantine";
+
 std::vector<std::unique_ptr<control::DigestT>> pack(
     const std::vector<wire::RequestDigest>& digests) {
   std::vector<std::unique_ptr<control::DigestT>> packed;
@@ -49,11 +51,50 @@ void Models::judge_crash(const RunnerProcess& runner) {
           "model '{}': a request of {} ended its runner twice and is refused from now on ({})",
           model->source.name, found->client, digest_text(found->digest));
     }
-    loop_.after(Quarantine::kWatchNs + kNanosecondsPerSecond, [this, key = key] {
-      const auto known = models_.find(key);
-      if (known == models_.end() || known->second->runner == nullptr) return;
-      if (known->second->watched) watch_calls(*known->second);
-    });
+    end_watch_later(key);
+  }
+  keep_quarantine();
+}
+
+void Models::end_watch_later(const std::string& key) {
+  loop_.after(Quarantine::kWatchNs + kNanosecondsPerSecond, [this, key] {
+    const auto known = models_.find(key);
+    if (known == models_.end() || known->second->runner == nullptr) return;
+    if (known->second->watched) watch_calls(*known->second);
+  });
+}
+
+/// What the pocketd before this one knew.
+void Models::restore_quarantine() {
+  UniqueFd left = survival_.keeper.take_left(kNoteName);
+  if (!left.valid()) return;
+  auto note = Note::adopt(std::move(left));
+  auto message = note.ok() ? wire::decode_message(note->read())
+                           : Result<control::MessageT>(std::move(note).error());
+  const auto* kept = message.ok() ? message->body.AsKeptQuarantine() : nullptr;
+  if (kept == nullptr) {
+    spdlog::warn("the quarantine of the pocketd before is lost: {}",
+                 message.ok() ? "it is of another kind" : message.error().message);
+    survival_.keeper.drop(kNoteName);
+    return;
+  }
+  quarantine_.restore(*kept);
+  quarantine_note_.emplace(std::move(*note));
+}
+
+void Models::keep_quarantine() {
+  if (!survival_.keeper.keeps()) return;
+  if (!quarantine_note_) {
+    auto note = Note::create("pocketd-quarantine");
+    if (!note.ok()) {
+      spdlog::warn("the next pocketd will not know the quarantine: {}", note.error().message);
+      return;
+    }
+    quarantine_note_.emplace(std::move(*note));
+    survival_.keeper.keep(kNoteName, quarantine_note_->memory());
+  }
+  if (!quarantine_note_->write(wire::encode_message(0, quarantine_.keep()))) {
+    spdlog::warn("the quarantine is too long for the next pocketd, which will know an older one");
   }
 }
 
@@ -99,6 +140,7 @@ control::QuarantineT Models::quarantined(bool clear, const std::string& name) {
     const auto known = models_.find(key);
     if (known != models_.end()) watch_calls(*known->second);
   }
+  keep_quarantine();
   return listed;
 }
 

@@ -20,7 +20,8 @@ struct Gathering {
 
 }  // namespace
 
-void Models::gather_usage(std::function<void(std::vector<RunnerUsage>)> done) {
+void Models::gather_usage(const std::vector<uint64_t>& sessions,
+                          std::function<void(std::vector<RunnerUsage>)> done) {
   auto gathering = std::make_shared<Gathering>();
   gathering->done = std::move(done);
   const auto finish = [this, gathering] {
@@ -41,16 +42,17 @@ void Models::gather_usage(std::function<void(std::vector<RunnerUsage>)> done) {
     gathering->answers.push_back({runner.process->pid(), runner.process->engine(), false, {}});
   }
   for (size_t index = 0; index < gathering->answers.size(); ++index) {
-    runners_[index].process->request(control::RunnerGetStatsT{}, {},
-                                     [gathering, finish, index](Result<control::MessageT> reply) {
-                                       auto* stats =
-                                           reply.ok() ? reply->body.AsRunnerStats() : nullptr;
-                                       if (stats != nullptr && gathering->done != nullptr) {
-                                         gathering->answers[index].answered = true;
-                                         gathering->answers[index].stats = std::move(*stats);
-                                       }
-                                       if (--gathering->missing == 0) finish();
-                                     });
+    control::RunnerGetStatsT ask;
+    ask.sessions = sessions;
+    runners_[index].process->request(
+        std::move(ask), {}, [gathering, finish, index](Result<control::MessageT> reply) {
+          auto* stats = reply.ok() ? reply->body.AsRunnerStats() : nullptr;
+          if (stats != nullptr && gathering->done != nullptr) {
+            gathering->answers[index].answered = true;
+            gathering->answers[index].stats = std::move(*stats);
+          }
+          if (--gathering->missing == 0) finish();
+        });
   }
 }
 

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 namespace pocket::daemon {
@@ -114,6 +115,66 @@ wire::control::QuarantineT Quarantine::list(uint64_t now_ns) const {
     }
   }
   return listed;
+}
+
+wire::control::KeptQuarantineT Quarantine::keep() const {
+  std::vector<const std::pair<const std::string, History>*> newest;
+  for (const auto& entry : histories_) newest.push_back(&entry);
+  std::ranges::sort(newest, std::greater(),
+                    [](const auto* entry) { return entry->second.last_ns; });
+  wire::control::KeptQuarantineT kept;
+  kept.seed = seed_;
+  size_t count = 0;
+  for (const auto* entry : newest) {
+    const auto& [key, history] = *entry;
+    count += history.requests.size() + history.offenders.size();
+    if (count > kMostKept) break;
+    auto known = std::make_unique<wire::control::KeptHistoryT>();
+    known->key = key;
+    known->name = history.copy.name;
+    known->version = history.copy.version;
+    known->crashes = history.crashes;
+    known->last_ns = history.last_ns;
+    for (const auto& [digest, request] : history.requests) {
+      auto one = std::make_unique<wire::control::KeptRequestT>();
+      one->digest = std::make_unique<wire::control::DigestT>();
+      one->digest->low = digest.low;
+      one->digest->high = digest.high;
+      one->crashes = request.crashes;
+      one->refused = request.refused;
+      one->client = request.client;
+      one->last_ns = request.last_ns;
+      known->requests.push_back(std::move(one));
+    }
+    for (const auto& [client, offender] : history.offenders) {
+      auto one = std::make_unique<wire::control::KeptOffenderT>();
+      one->client = client;
+      one->crashes = offender.crashes;
+      one->last_ns = offender.last_ns;
+      known->offenders.push_back(std::move(one));
+    }
+    kept.histories.push_back(std::move(known));
+  }
+  return kept;
+}
+
+void Quarantine::restore(const wire::control::KeptQuarantineT& kept) {
+  seed_ = kept.seed;
+  for (const auto& known : kept.histories) {
+    History& history = histories_[known->key];
+    history.copy = {known->key, known->name, known->version};
+    history.crashes = known->crashes;
+    history.last_ns = known->last_ns;
+    for (const auto& one : known->requests) {
+      if (one->digest == nullptr) continue;
+      history.requests[{one->digest->low, one->digest->high}] = {one->crashes, one->refused,
+                                                                 one->client, one->last_ns};
+    }
+    for (const auto& one : known->offenders) {
+      history.offenders[one->client] = {one->crashes, one->last_ns};
+    }
+    bound(history);
+  }
 }
 
 std::vector<std::string> Quarantine::clear(const std::string& name) {

@@ -13,7 +13,6 @@
 namespace pocket::daemon {
 
 /// Judges crashes by what was in flight. One thread. Times are CLOCK_MONOTONIC, in nanoseconds.
-/// Lost with pocketd: a request that is still about is found out again.
 class Quarantine {
  public:
   /// So long after a crash the calls of a model are written down.
@@ -24,6 +23,8 @@ class Quarantine {
   static constexpr uint64_t kBarNs = 600'000'000'000;
   /// The most requests that are remembered of a model; older ones are let go.
   static constexpr size_t kMostRequests = 256;
+  /// The most requests and clients that are kept for the next pocketd.
+  static constexpr size_t kMostKept = 4096;
 
   /// A loaded copy and one name of it.
   struct Copy {
@@ -53,6 +54,11 @@ class Quarantine {
   std::vector<wire::RequestDigest> suspected(const std::string& key) const;
   /// How long this client is still kept from this copy; 0: it is not.
   uint64_t barred_ns(const std::string& client, const std::string& key, uint64_t now_ns) const;
+
+  /// All that it knows, for the pocketd after this one; of many models those that crashed last.
+  wire::control::KeptQuarantineT keep() const;
+  /// Goes on with what the pocketd before this one knew.
+  void restore(const wire::control::KeptQuarantineT& kept);
 
   wire::control::QuarantineT list(uint64_t now_ns) const;
   /// Lets go of everything that is known of the model of this name, or ("") of all. Returns the

@@ -91,6 +91,43 @@ TEST(Quarantine, IsClearedByName) {
   EXPECT_TRUE(quarantine.list(kStart).requests.empty());
 }
 
+TEST(Quarantine, TheNextPocketdGoesOnWithIt) {
+  Quarantine first;
+  first.crashed(kCopy, false, {}, false, kStart);
+  first.crashed(kCopy, true, {suspect(1), suspect(2)}, false, kStart + 1);
+  uint64_t now = kStart + 1;
+  for (uint32_t number = 7; number < 7 + Quarantine::kMostCrashes; ++number) {
+    first.crashed(kCopy, true, {suspect(number, "bad")}, true, ++now);
+  }
+  const auto message = wire::decode_message(wire::encode_message(0, first.keep()));
+  ASSERT_TRUE(message.ok()) << message.error().message;
+  Quarantine second;
+  second.restore(*message->body.AsKeptQuarantine());
+  EXPECT_EQ(second.seed(), first.seed());
+  EXPECT_EQ(second.refused("key"), first.refused("key"));
+  EXPECT_EQ(second.suspected("key"), first.suspected("key"));
+  EXPECT_EQ(second.barred_ns("bad", "key", now), Quarantine::kBarNs);
+  EXPECT_TRUE(second.watches("key", now));
+  EXPECT_EQ(second.list(now).requests.size(), Quarantine::kMostCrashes);
+  // Of one that was suspected it takes no further crash to tell.
+  EXPECT_TRUE(second.crashed(kCopy, true, {suspect(1)}, true, now + 1));
+}
+
+TEST(Quarantine, OfManyModelsThoseThatCrashedLastAreKept) {
+  Quarantine quarantine;
+  constexpr uint64_t kModels = 2 * Quarantine::kMostKept / Quarantine::kMostRequests;
+  for (uint64_t model = 0; model < kModels; ++model) {
+    const std::string key = std::to_string(model);
+    for (uint64_t number = 0; number < Quarantine::kMostRequests; ++number) {
+      quarantine.crashed({key, key, "1"}, true, {suspect(number)}, false, kStart + model);
+    }
+  }
+  const auto kept = quarantine.keep();
+  EXPECT_EQ(kept.histories.size(), kModels / 2);
+  EXPECT_EQ(kept.histories.front()->key, std::to_string(kModels - 1));
+  EXPECT_TRUE(wire::decode_message(wire::encode_message(0, quarantine.keep())).ok());
+}
+
 TEST(Quarantine, RemembersNoMoreThanItMay) {
   Quarantine quarantine;
   for (uint64_t number = 0; number < 2 * Quarantine::kMostRequests; ++number) {

@@ -138,6 +138,7 @@ void Service::refuse(uint64_t session, uint64_t request, const Error& error) {
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;
+  failed.retry_after_us = error.retry_after_ns / 1000;
   if (target != nullptr && !target->member.administrator) {
     failed.message = without_folders(error.message);
     if (failed.message != error.message) spdlog::info("session {}: {}", session, error.message);

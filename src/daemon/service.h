@@ -127,9 +127,11 @@ class Service {
   Result<void> check_model(const Session& session, const std::string& name,
                            const std::string& version) const;
   Error unknown_model(const Session& session, const std::string& name) const;
+  /// Its own sessions, those of its tenant, or all.
   bool may_see(const Session& viewer, const Session& other) const;
   wire::control::ModelsT models_for(const Session& session) const;
   wire::control::StatusT status(const Session& session) const;
+  static bool counts_by_session(const Session& viewer);
   void get_usage(Session& session, uint64_t request);
   wire::control::UsageT usage_for(const Session& viewer, std::vector<RunnerUsage> answers) const;
   Result<std::vector<std::unique_ptr<Listener>>> prepare_sockets(const AccessConfig& wanted);

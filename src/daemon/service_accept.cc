@@ -164,6 +164,7 @@ void Service::turn_away(UniqueFd socket, const Error& error) {
   control::FailedT failed;
   failed.status = error.code;
   failed.message = error.message;
+  failed.retry_after_us = error.retry_after_ns / 1000;
   // A fresh socket has room for it. Not logged each time: clients could fill the disk.
   (void)ipc::send_packet(socket.get(), wire::encode_message(0, std::move(failed)));
   spdlog::debug("a client was turned away: {}", error.message);

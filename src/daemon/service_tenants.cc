@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/clock.h"
 #include "daemon/service.h"
 #include "daemon/views.h"
@@ -48,8 +50,9 @@ Error Service::unknown_model(const Session& session, const std::string& name) co
 
 bool Service::may_see(const Session& viewer, const Session& other) const {
   if (viewer.member.administrator || viewer.id == other.id) return true;
+  if (viewer.member.tenant != other.member.tenant) return false;
   // Clients of no tenant of the configuration are strangers to each other.
-  return viewer.member.tenant->id != 0 && viewer.member.tenant == other.member.tenant;
+  return viewer.member.tenant->id != 0 || viewer.identity.is_same_client(other.identity);
 }
 
 control::ModelsT Service::models_for(const Session& session) const {
@@ -113,6 +116,10 @@ control::StatusT Service::status(const Session& viewer) const {
   if (!all) return status;
   status.socket = config_.socket;
   status.models_dir = config_.models;
+  if (!config_.log.audit.empty()) {
+    std::error_code error;
+    status.audit = std::filesystem::absolute(config_.log.audit, error).string();
+  }
   status.notes.insert(status.notes.end(), lending_.notes().begin(), lending_.notes().end());
   status.notes.insert(status.notes.end(), protection_notes_.begin(), protection_notes_.end());
   for (auto& runner : models_.list_runners()) {

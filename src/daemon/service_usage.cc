@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kBytesOfEntry = 400;  // names included
 constexpr size_t kMostModels = 256;
+constexpr size_t kMostSessions = 4096;  // a message holds them
 
 using ModelName = std::pair<std::string, std::string>;  // and version
 
@@ -34,8 +35,18 @@ std::unique_ptr<control::UsageEntryT> translate(control::RunnerUsageT& from) {
 
 }  // namespace
 
+/// Of those without a tenant each sees its own calls; runners count them by session.
+bool Service::counts_by_session(const Session& viewer) {
+  return !viewer.member.administrator && viewer.member.tenant->id == 0;
+}
+
 void Service::get_usage(Session& session, uint64_t request) {
-  models_.gather_usage([this, id = session.id, request](std::vector<RunnerUsage> answers) {
+  std::vector<uint64_t> sessions;
+  for (const auto& [id, other] : sessions_) {
+    if (!counts_by_session(session) || sessions.size() == kMostSessions) break;
+    if (!other->channels.empty() && may_see(session, *other)) sessions.push_back(id);
+  }
+  models_.gather_usage(sessions, [this, id = session.id, request](auto answers) {
     if (const Session* viewer = find(id)) {
       answer(id, request, usage_for(*viewer, std::move(answers)));
     }
@@ -57,10 +68,9 @@ control::UsageT Service::usage_for(const Session& viewer, std::vector<RunnerUsag
   }
   std::map<uint32_t, std::string> tenants;
   for (const auto& tenant : tenants_.all()) {
-    // Clients of no tenant of the configuration are strangers to each other.
-    const bool own = tenant->id != 0 && tenant == viewer.member.tenant;
-    if (all || own) tenants[tenant->id] = tenant->name;
+    if (all || tenant == viewer.member.tenant) tenants[tenant->id] = tenant->name;
   }
+  const bool by_session = counts_by_session(viewer);
   control::UsageT usage;
   usage.clock_ns = monotonic_ns();
   for (RunnerUsage& runner : answers) {
@@ -73,7 +83,7 @@ control::UsageT Service::usage_for(const Session& viewer, std::vector<RunnerUsag
       usage.runners.push_back(std::move(entry));
       usage.left_out += runner.stats.left_out;
     }
-    for (const auto& from : runner.stats.usage) {
+    for (const auto& from : by_session ? runner.stats.own : runner.stats.usage) {
       const auto tenant = tenants.find(from->tenant);
       const LoadedModel* model = models_.loaded(from->model);
       if (model == nullptr || (tenant == tenants.end() && !all)) continue;
@@ -91,7 +101,7 @@ control::UsageT Service::usage_for(const Session& viewer, std::vector<RunnerUsag
     }
     for (const auto& from : runner.stats.kept) {
       const auto tenant = tenants.find(from->tenant);
-      if (tenant == tenants.end()) continue;
+      if (tenant == tenants.end() || by_session) continue;
       auto kept = std::make_unique<control::UsageKeptT>();
       kept->tenant = tenant->second;
       kept->runner_pid = all ? runner.pid : 0;

@@ -88,6 +88,23 @@ bool Channel::take(wire::Submission& submission) {
   return true;
 }
 
+uint64_t Channel::rang_in_vain() {
+  MutexLock lock(intake_mutex_);
+  // What the client writes is believed only as far as the runner's own numbers go, so that it
+  // cannot make progress for ever.
+  const auto* header = request_header();
+  const uint64_t submitted =
+      std::min(header->submitted.load(std::memory_order_relaxed), taken_ + wire::kRingSlots);
+  const uint64_t given = completed_.load(std::memory_order_relaxed);
+  return bell_.rang(submitted +
+                    std::min(header->completions_taken.load(std::memory_order_relaxed), given));
+}
+
+void Channel::heard_again() {
+  MutexLock lock(intake_mutex_);
+  bell_.heard_again();
+}
+
 uint32_t Channel::write_table(const wire::Submission& submission, const Outcome& outcome) {
   const wire::ResponseRoom room = wire::table_room(submission, sizes());
   if (room.bytes == 0) return 0;

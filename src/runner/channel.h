@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "runner/bell.h"
 #include "runner/board.h"
 #include "runner/flow.h"
 #include "runner/handle_store.h"
@@ -86,6 +87,10 @@ class Channel {
   bool take(wire::Submission& submission);
   /// True when a submission may be waiting; a hint that costs one load.
   bool has_work() const;
+  /// The doorbell rang, and nothing was there to run: for how long it is not to be listened to
+  /// (Bell).
+  uint64_t rang_in_vain();
+  void heard_again();
   /// Gives the answer of a taken submission and wakes the client where it sleeps.
   void complete(const wire::Submission& submission, const Outcome& outcome);
   /// Forgets a taken submission that nobody waits for any more.
@@ -152,6 +157,7 @@ class Channel {
   uint64_t taken_ POCKET_GUARDED_BY(intake_mutex_) = 0;  // submissions copied out
   uint64_t owed_ POCKET_GUARDED_BY(intake_mutex_) = 0;   // completions taken submissions will need
   uint64_t client_taken_ POCKET_GUARDED_BY(intake_mutex_) = 0;  // what the client says it took
+  Bell bell_ POCKET_GUARDED_BY(intake_mutex_);
   Mutex completion_mutex_;
   std::atomic<uint64_t> completed_{0};  // written under completion_mutex_
   std::atomic<uint64_t> taken_hint_{0};

@@ -153,8 +153,8 @@ bool Control::handle(Message message, std::vector<UniqueFd> fds) {
     answer(request, watch(*watch_message, fds));
   } else if (message.body.AsRunnerBoard() != nullptr) {
     answer(request, use_board(std::move(fds)));
-  } else if (message.body.AsRunnerGetStats() != nullptr) {
-    get_stats(request);
+  } else if (const auto* stats_message = message.body.AsRunnerGetStats()) {
+    get_stats(request, *stats_message);
   } else if (message.body.AsRunnerGetRefusals() != nullptr) {
     get_refusals(request);
   } else if (message.body.AsRunnerShutdown() != nullptr) {

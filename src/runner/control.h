@@ -61,7 +61,7 @@ class Control {
       POCKET_REQUIRES(models_mutex_);
   template <typename Table>
   void set_rules(const Table& tenant);  // RunnerAttach or RunnerTenant
-  void get_stats(uint64_t request);
+  void get_stats(uint64_t request, const wire::control::RunnerGetStatsT& wanted);
   void get_refusals(uint64_t request);
   Result<void> watch(const wire::control::RunnerWatchT& watch, const std::vector<UniqueFd>& fds);
   Result<void> use_board(std::vector<UniqueFd> fds);

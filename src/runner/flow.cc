@@ -6,6 +6,20 @@
 
 namespace pocket::runner {
 
+void FlowStats::add(const FlowStats& other) {
+  calls += other.calls;
+  errors += other.errors;
+  refused += other.refused;
+  expired += other.expired;
+  cpu_ns += other.cpu_ns;
+  queue_ns += other.queue_ns;
+  compute_ns += other.compute_ns;
+  if (other.times == nullptr) return;
+  if (times == nullptr) times = std::make_unique<CallTimes>();
+  times->queue.add(other.times->queue);
+  times->compute.add(other.times->compute);
+}
+
 Flow::Flow(std::shared_ptr<Flow> parent, uint32_t weight)
     : parent_(std::move(parent)), weight_(std::max<uint32_t>(weight, 1)) {}
 

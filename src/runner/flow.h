@@ -28,7 +28,10 @@ struct FlowStats {
   uint64_t cpu_ns = 0;
   uint64_t queue_ns = 0;
   uint64_t compute_ns = 0;
-  std::unique_ptr<CallTimes> times;  // of a tenant's calls with one model only
+  // Of a tenant's calls with one model, and of the channels of those without a tenant.
+  std::unique_ptr<CallTimes> times;
+
+  void add(const FlowStats& other);
 };
 
 /// A node of the tree. The root's children are tenants, theirs are clients (sessions), and theirs

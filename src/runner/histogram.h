@@ -14,6 +14,9 @@ class Histogram {
   static constexpr uint32_t kBuckets = 160;
 
   void add(uint64_t ns) { counts_[bucket_of(ns)] += 1; }
+  void add(const Histogram& other) {
+    for (uint32_t bucket = 0; bucket < kBuckets; ++bucket) counts_[bucket] += other.counts_[bucket];
+  }
   const std::array<uint32_t, kBuckets>& counts() const { return counts_; }
 
   static uint32_t bucket_of(uint64_t ns) {

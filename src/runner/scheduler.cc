@@ -115,6 +115,7 @@ Scheduler::Taken Scheduler::take_in(std::unique_ptr<Call>& call, uint32_t thread
     client_of(*call).parent()->stats.refused += 1;
     turns.stats.refused += 1;
     channel.tally->refused += 1;
+    channel.flow->stats.refused += 1;
     return Taken::kRefused;
   }
   if (at_once && size_.load() == 0 && may_start(*call, threads)) {
@@ -254,7 +255,9 @@ void Scheduler::record(const Call& call, const Usage& usage) {
   MutexLock lock(mutex_);
   Flow& client = client_of(call);
   FlowStats* const tally = call.channel->tally.get();
-  for (FlowStats* stats : {&client.stats, &client.parent()->stats, &turns_of(call).stats, tally}) {
+  FlowStats* const own = &call.channel->flow->stats;
+  for (FlowStats* stats :
+       {&client.stats, &client.parent()->stats, &turns_of(call).stats, tally, own}) {
     stats->calls += 1;
     stats->errors += usage.status == POCKET_OK ? 0 : 1;
     stats->expired += usage.compute_ns == 0 && usage.status == POCKET_DEADLINE_EXCEEDED ? 1 : 0;
@@ -262,9 +265,13 @@ void Scheduler::record(const Call& call, const Usage& usage) {
     stats->queue_ns += usage.queue_ns;
     stats->compute_ns += usage.compute_ns;
   }
-  if (tally->times == nullptr) tally->times = std::make_unique<CallTimes>();
-  tally->times->queue.add(usage.queue_ns);
-  if (usage.compute_ns > 0) tally->times->compute.add(usage.compute_ns);
+  for (FlowStats* stats : {tally, own}) {
+    // Who has a tenant is told of its tenant's calls, not of one channel's.
+    if (stats == own && call.channel->parts().tenant != 0) continue;
+    if (stats->times == nullptr) stats->times = std::make_unique<CallTimes>();
+    stats->times->queue.add(usage.queue_ns);
+    if (usage.compute_ns > 0) stats->times->compute.add(usage.compute_ns);
+  }
 }
 
 int Scheduler::patience_ms() const {

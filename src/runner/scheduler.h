@@ -91,6 +91,12 @@ class Scheduler {
     MutexLock lock(mutex_);
     for (const auto& [key, stats] : tallies_) look(key.first, key.second, *stats);
   }
+  /// What the calls of one channel came to.
+  template <typename Look>
+  void look_at_channel(const Channel& channel, Look&& look) const {
+    MutexLock lock(mutex_);
+    look(*channel.flow);
+  }
   /// A model is gone: what its calls came to goes too, when the last of its channels does.
   void forget_model(uint32_t model);
   template <typename Look>

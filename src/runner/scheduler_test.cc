@@ -14,6 +14,8 @@ namespace {
 
 class SchedulerTest : public testing::Test {
  protected:
+  // A queued call holds its channel, which holds its calls: as Workers, it is emptied in the end.
+  void TearDown() override { pop_all(); }
   Channel& channel(uint32_t id) {
     auto& channel = channels_[id];
     if (channel == nullptr) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "runner/control.h"
 #include "wire/busiest.h"
@@ -53,9 +54,37 @@ uint64_t process_cpu_ns() {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
+/// What the calls of these sessions came to, together, by model.
+std::vector<std::unique_ptr<control::RunnerUsageT>> usage_of(const std::vector<uint64_t>& sessions,
+                                                             const Workers& workers,
+                                                             const Scheduler& scheduler) {
+  struct Sum {
+    FlowStats stats;
+    uint32_t waiting = 0, running = 0;
+  };
+  std::map<uint32_t, Sum> sums;
+  const std::set<uint64_t> wanted(sessions.begin(), sessions.end());
+  for (const auto& channel : workers.all()) {
+    if (!wanted.contains(channel->session())) continue;
+    scheduler.look_at_channel(*channel, [&](const Flow& flow) {
+      Sum& sum = sums[channel->parts().model_number];
+      sum.stats.add(flow.stats);
+      sum.waiting += flow.waiting_calls();
+      sum.running += flow.running_calls();
+    });
+  }
+  std::vector<std::unique_ptr<control::RunnerUsageT>> entries;
+  for (const auto& [model, sum] : sums) {
+    entries.push_back(pack(0, model, sum.stats));
+    entries.back()->waiting = sum.waiting;
+    entries.back()->running = sum.running;
+  }
+  return entries;
+}
+
 }  // namespace
 
-void Control::get_stats(uint64_t request) {
+void Control::get_stats(uint64_t request, const control::RunnerGetStatsT& wanted) {
   control::RunnerStatsT stats;
   stats.cpu_ns = process_cpu_ns();
   {
@@ -72,6 +101,12 @@ void Control::get_stats(uint64_t request) {
     }
   }
   Scheduler& scheduler = workers_->scheduler();
+  if (!wanted.sessions.empty()) {  // whoever sees these sees nothing else
+    stats.own = usage_of(wanted.sessions, *workers_, scheduler);
+    stats.left_out = wire::keep_busiest(stats.own, kBytesOfEntry);
+    send(request, std::move(stats));
+    return;
+  }
   std::map<std::pair<uint32_t, uint32_t>, std::pair<uint32_t, uint32_t>> in_flight;
   for (const auto& channel : workers_->all()) {
     const auto [waiting, running] = scheduler.in_flight(*channel);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@ namespace pocket::runner {
 namespace {
 
 constexpr uint64_t kWakeToken = UINT64_MAX;
+constexpr uint64_t kTimerToken = UINT64_MAX - 1;
 // Submissions taken from one channel before others get their turn.
 constexpr int kIntakeBurst = 64;
 // A worker spins for the next submission of a channel only while submissions follow each other
@@ -46,6 +48,12 @@ Result<std::unique_ptr<Workers>> Workers::create() {
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kWakeToken;
   if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->wake_.get(), &event) != 0) {
+    return errno_error("epoll_ctl", errno);
+  }
+  workers->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!workers->timer_.valid()) return errno_error("timerfd_create", errno);
+  event.data.u64 = kTimerToken;
+  if (::epoll_ctl(workers->epoll_.get(), EPOLL_CTL_ADD, workers->timer_.get(), &event) != 0) {
     return errno_error("epoll_ctl", errno);
   }
   return workers;
@@ -135,6 +143,49 @@ void Workers::shut_down(const Error& reason) {
 
 void Workers::wake_another() {
   if (sleeping_.load() > 0) ::eventfd_write(wake_.get(), 1);
+}
+
+void Workers::listen(const Channel& channel, bool listens) {
+  epoll_event event{};
+  event.events = EPOLLET;
+  if (listens) event.events |= EPOLLIN;  // rings at once: nobody reads a bell
+  event.data.u64 = channel.id();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, channel.doorbell(), &event);
+}
+
+void Workers::set_timer() {
+  if (alone_.empty()) return;
+  const uint64_t due = std::ranges::min(alone_).first;
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(due / kNanosecondsPerSecond);
+  when.it_value.tv_nsec = static_cast<long>(due % kNanosecondsPerSecond);
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+void Workers::leave_alone(const Channel& channel, uint64_t pause_ns) {
+  listen(channel, false);
+  MutexLock lock(alone_mutex_);
+  alone_.emplace_back(deadline_after(pause_ns), channel.id());
+  set_timer();
+}
+
+void Workers::listen_again() {
+  std::vector<uint32_t> due;
+  {
+    MutexLock lock(alone_mutex_);
+    const uint64_t now = monotonic_ns();
+    std::erase_if(alone_, [&](const auto& entry) {
+      if (entry.first <= now) due.push_back(entry.second);
+      return entry.first <= now;
+    });
+    set_timer();
+  }
+  for (const uint32_t id : due) {
+    const auto channel = find(id);
+    if (channel == nullptr) continue;
+    channel->heard_again();
+    listen(*channel, true);
+  }
 }
 
 bool Workers::intake(const std::shared_ptr<Channel>& channel, std::unique_ptr<Call>* hand) {
@@ -323,7 +374,15 @@ bool Workers::poll(int timeout_ms, std::unique_ptr<Call>* hand) {
       take_rest(hand);
       continue;
     }
-    if (auto channel = find(static_cast<uint32_t>(token))) intake(channel, hand);
+    if (token == kTimerToken) {
+      listen_again();
+      continue;
+    }
+    const auto channel = find(static_cast<uint32_t>(token));
+    if (channel == nullptr || intake(channel, hand)) continue;
+    if (const uint64_t pause_ns = channel->rang_in_vain(); pause_ns > 0) {
+      leave_alone(*channel, pause_ns);
+    }
   }
   return count > 0;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -72,6 +73,11 @@ class Workers {
   /// Sleeps until a doorbell rings; meanwhile models that rest give back.
   void sleep(std::unique_ptr<Call>* hand);
   void wake_another();
+  /// Wakes nobody for this channel's doorbell for so long.
+  void leave_alone(const Channel& channel, uint64_t pause_ns);
+  void listen_again();
+  void listen(const Channel& channel, bool listens);
+  void set_timer() POCKET_REQUIRES(alone_mutex_);
   /// The channel has more than was taken at once: whoever is woken next goes on with it.
   void leave_rest(std::shared_ptr<Channel> channel);
   void take_rest(std::unique_ptr<Call>* hand);
@@ -91,6 +97,10 @@ class Workers {
   std::vector<std::thread> threads_ POCKET_GUARDED_BY(threads_mutex_);
   Mutex rest_mutex_;
   std::vector<std::shared_ptr<Channel>> rest_ POCKET_GUARDED_BY(rest_mutex_);
+  UniqueFd timer_;
+  Mutex alone_mutex_;
+  std::vector<std::pair<uint64_t, uint32_t>> alone_
+      POCKET_GUARDED_BY(alone_mutex_);  // until, channel
   Mutex followed_mutex_;
   std::vector<Call*> followed_ POCKET_GUARDED_BY(followed_mutex_);
   std::atomic<uint32_t> sleeping_{0};

@@ -12,6 +12,7 @@
 #include "outcome.h"
 #include "processes.h"
 #include "raw_client.h"
+#include "sanitized.h"
 #include "service.h"
 
 namespace pocket {
@@ -20,17 +21,12 @@ namespace {
 using pocket::testing::eventually;
 using pocket::testing::fails_with;
 using pocket::testing::fd_count;
+using pocket::testing::kSanitized;
 using pocket::testing::Outcome;
 using pocket::testing::outcome_of;
 using pocket::testing::settled_fd_count;
 using pocket::testing::status_number;
 using pocket::testing::succeeds;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // a sanitizer maps terabytes by itself
-#else
-constexpr bool kSanitized = false;
-#endif
 
 /// Sets the soft and hard limit of a process; `value` RLIM_INFINITY lifts it as far as may be.
 void limit(pid_t pid, __rlimit_resource resource, rlim_t value) {

@@ -28,8 +28,9 @@ class QuarantineTest : public ::testing::Test {
  protected:
   void SetUp() override {
     service_.add_null_model("fragile", kFragile);
-    ASSERT_TRUE(service_.start()) << service_.log();
+    ASSERT_TRUE(start()) << service_.log();
   }
+  virtual bool start() { return service_.start(); }
   void TearDown() override {
     EXPECT_EQ(service_.stop(), 0) << service_.log();
     if (HasFailure()) std::printf("%s", service_.log().c_str());
@@ -128,6 +129,45 @@ TEST_F(QuarantineTest, AClientThatRepeatsItselfBesideABadOneIsNotAccused) {
   stop = true;
   victim.join();
   EXPECT_EQ(quarantined().requests.size(), 2U);
+}
+
+class SupervisedQuarantineTest : public QuarantineTest {
+ protected:
+  bool start() override { return service_.start_supervised(); }
+  int answering() const {
+    const auto status = pocket::testing::service_status(service_.socket());
+    return status.ok() ? status->pid : 0;
+  }
+};
+
+TEST_F(SupervisedQuarantineTest, TheNextPocketdKnowsIt) {
+  const Session session(ConnectOptions{.socket = service_.socket()});
+  const Model model(session, "fragile");
+  EXPECT_THAT(run(model, 200, 7), fails_with(POCKET_INVALID_ARGUMENT));
+  const auto listed = quarantined();
+  ASSERT_EQ(listed.requests.size(), 1U);
+  for (int kill = 0; kill < 2; ++kill) {
+    const int pid = answering();
+    ASSERT_GT(pid, 0);
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+    ASSERT_TRUE(pocket::testing::eventually([&] {
+      const int now = answering();
+      return now != pid && now != 0;
+    }));
+    const auto again = quarantined();
+    ASSERT_EQ(again.requests.size(), 1U);
+    EXPECT_EQ(again.requests[0]->digest, listed.requests[0]->digest);
+    EXPECT_EQ(again.requests[0]->client, listed.requests[0]->client);
+    EXPECT_THAT(run(model, 200, 7), fails_with(POCKET_INVALID_ARGUMENT));
+    EXPECT_THAT(run(model, 1), succeeds());
+  }
+  // A runner that the last pocketd starts itself is told as well.
+  EXPECT_THAT(run(model, 200, 8), fails_with(POCKET_INVALID_ARGUMENT));
+  EXPECT_EQ(quarantined(true).requests.size(), 2U);
+  const int pid = answering();
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  ASSERT_TRUE(pocket::testing::eventually([&] { return answering() != pid && answering() != 0; }));
+  EXPECT_TRUE(quarantined().requests.empty()) << "what was cleared came back";
 }
 
 }  // namespace

@@ -108,6 +108,39 @@ TEST_F(RetryTest, ACallThatIsToBeSentAgainCanBeCancelled) {
   EXPECT_THAT(outcome_of([&] { call.wait(); }), fails_with(POCKET_CANCELLED));
 }
 
+TEST_F(RetryTest, AModelThatIsHeldBackIsAskedForWhenTheServiceSays) {
+  const Session session(to_service());
+  for (int crash = 0; crash < 3; ++crash) {
+    const Model model(session, "slow");
+    const auto runners = service_.runners();
+    ASSERT_EQ(runners.size(), 1U);
+    ASSERT_EQ(::kill(runners[0], SIGKILL), 0);
+    ASSERT_TRUE(eventually([&] { return service_.runners().empty(); }));
+  }
+  auto impatient = pocket::testing::RawClient::greeted(service_.socket());
+  ASSERT_TRUE(impatient.ok());
+  wire::control::OpenModelT open;
+  open.name = "slow";
+  const auto refused = impatient->ask(std::move(open));
+  ASSERT_TRUE(refused.ok()) << refused.error().message;
+  const auto* failed = refused->body.AsFailed();
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->status, POCKET_BUSY);
+  EXPECT_GT(failed->retry_after_us, 0U);
+  EXPECT_LE(failed->retry_after_us, 1'000'000U) << "after three crashes";
+  // The audit trail is the log here.
+  const auto refusals = [&] {
+    size_t lines = 0;
+    const std::string log = service_.log(), sign = "status=BUSY";
+    for (size_t at = log.find(sign); at != log.npos; at = log.find(sign, at + 1)) ++lines;
+    return lines;
+  };
+  const size_t before = refusals();
+  EXPECT_GT(before, 0U);
+  EXPECT_THAT(outcome_of([&] { const Model model(session, "slow"); }), succeeds());
+  EXPECT_LE(refusals(), before + 1) << "it asked again and again:\n" << service_.log();
+}
+
 TEST_F(RetryTest, AServiceThatIsGoneIsNotWaitedForForEver) {
   const Session session(to_service());
   const Model model(session, "slow");

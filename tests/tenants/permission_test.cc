@@ -134,6 +134,45 @@ TEST_F(PermissionTest, EachSeesItsOwnTenant) {
   EXPECT_EQ(all->runners.size(), 1U);
 }
 
+TEST_F(PermissionTest, WhoHasNoTenantSeesItsOwnCallsAndNobodyElses) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be another user";
+  configure("");
+  start();
+  const auto call = [](const Session& session, int times) {
+    auto model = std::make_unique<Model>(session, "echo");
+    for (int count = 0; count < times; ++count) {
+      Call one(*model);
+      one.input<float>(0, {4})[0] = 1;
+      one.run();
+    }
+    return model;
+  };
+  const auto calls_seen = [&] {
+    auto asking = RawClient::greeted(service_.socket());
+    const auto answer = asking->ask(control::GetUsageT{});
+    int calls = 0;
+    for (const auto& entry : answer->body.AsUsage()->entries) {
+      EXPECT_EQ(entry->tenant, "default");
+      EXPECT_EQ(entry->model, "echo");
+      EXPECT_EQ(entry->runner_pid, 0);
+      calls += static_cast<int>(entry->calls);
+    }
+    return calls;
+  };
+  const Session strangers(through(service_.socket()));
+  const auto held = call(strangers, 5);
+  EXPECT_EQ(as_user(kNobody, calls_seen), 0);
+  EXPECT_EQ(as_user(kNobody,
+                    [&] {
+                      const Session first(through(service_.socket()));
+                      const Session second(through(service_.socket()));
+                      const auto one = call(first, 2), other = call(second, 1);
+                      return calls_seen();
+                    }),
+            3);
+  EXPECT_EQ(as_user(kOther, calls_seen), 0);
+}
+
 TEST_F(PermissionTest, ChannelsAndKeptTensorsOfOthersHaveNoName) {
   configure(own_socket("camera") + "[tenant.camera]\n");
   start();

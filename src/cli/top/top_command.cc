@@ -42,10 +42,7 @@ Result<int> show_once(const Options& options) {
   const double interval = options.interval_s > 0 ? options.interval_s : kUsualOnceSeconds;
   POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
   POCKET_ASSIGN_OR_RETURN(const Sample before, take_sample(*session));
-  const uint64_t pause_ns = to_ns(interval);
-  timespec pause{static_cast<time_t>(pause_ns / kNanosecondsPerSecond),
-                 static_cast<long>(pause_ns % kNanosecondsPerSecond)};
-  ::nanosleep(&pause, nullptr);
+  sleep_ns(to_ns(interval));
   POCKET_ASSIGN_OR_RETURN(const Sample after, take_sample(*session));
   Figures figures = compare(before, after);
   sort_figures(figures, sort_by(options.sort), options.reversed);
