@@ -15,6 +15,7 @@
 #include "null_models.h"
 #include "outcome.h"
 #include "pocket/pocket.hpp"
+#include "sanitized.h"
 #include "service.h"
 
 namespace pocket {
@@ -47,6 +48,7 @@ class HostileModelTest : public ::testing::Test {
 
   /// What came of an attack: the engine's words, or how its runner ended.
   std::string attack(const std::string& line) {
+    if (!session_) return "no service";  // start() has failed, and said why
     const std::string name = "attack" + std::to_string(++attacks_);
     write_file(service_.models() + "/" + name + "/1/model.onnx", line);
     const Outcome outcome =
@@ -65,6 +67,9 @@ auto call_is_forbidden(const std::string& call) {
 }
 
 TEST_F(HostileModelTest, ForbiddenSystemCallsEndTheRunnerAndAreNamed) {
+  if (pocket::testing::kSanitized) {
+    GTEST_SKIP() << "sanitizers make calls that are not on the list: pocketd names it as missing";
+  }
   start("all = 'require'\n");
   EXPECT_THAT(attack("socket"), call_is_forbidden("socket"));
   EXPECT_THAT(attack("exec /bin/true"), call_is_forbidden("execve"));

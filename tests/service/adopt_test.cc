@@ -227,14 +227,18 @@ TEST_F(AdoptTest, ARunnerThatDiesWhileThereIsNoPocketdIsReplaced) {
   call.input<float>(0, {1})[0] = 6;
   call.submit();
   const auto before = runners();
+  ASSERT_FALSE(before.empty());
   while_there_is_no_pocketd([&] { ::kill(before.front(), SIGKILL); });
   EXPECT_THAT(outcome_of([&] { call.wait(20 * kSecond); }), succeeds());
   EXPECT_EQ(call.output(0).values<float>()[0], 6);
+  expect_echo(call, 6, 1);  // also where the answer was there before its runner died
   EXPECT_NE(runners(), before);
   // One that was adopted and dies later is noticed as well.
   ASSERT_NO_FATAL_FAILURE(kill_pocketd());
   call.submit();
-  ::kill(runners().front(), SIGKILL);
+  const auto adopted = runners();
+  ASSERT_FALSE(adopted.empty());
+  ::kill(adopted.front(), SIGKILL);
   EXPECT_THAT(outcome_of([&] { call.wait(20 * kSecond); }), succeeds());
 }
 
