@@ -20,8 +20,8 @@ namespace {
 /// Threads of one runner, at most: engines have some for each processor and model, and a group may
 /// have hundreds of models.
 constexpr rlim_t kMostThreads = 4096;
-/// Bytes of one file that it may write (its scratch files, compiled models): a hostile model fills a
-/// disk no faster than the service gives it files.
+/// Bytes of one file that it may write (its scratch files, compiled models): a hostile model fills
+/// a disk no faster than the service gives it files.
 constexpr rlim_t kMostFileBytes = rlim_t{16} << 30;
 
 /// Notes what became of a protection.
