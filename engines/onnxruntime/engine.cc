@@ -53,6 +53,9 @@ int32_t load(const pocket_engine_load_options* options, pocket_engine_model** mo
 
 void unload(pocket_engine_model* model) { delete model; }
 
+// What calls needed is on the heap and free, which the host gives back.
+void give_back(pocket_engine_model*) {}
+
 uint32_t input_count(const pocket_engine_model* model) {
   return static_cast<uint32_t>(model->model.inputs().size());
 }
@@ -218,6 +221,9 @@ const pocket_engine_api* api() {
       // Callers share one pool of threads, in which each works on its own call too.
       .expect_parallel_runs = nullptr,
       .limit_threads = nullptr,
+      .run_call = nullptr,
+      .client_gone = nullptr,
+      .give_back = give_back,
   };
   return &table;
 }

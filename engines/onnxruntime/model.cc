@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <cstddef>
+
 namespace pocket::onnxruntime_engine {
 namespace {
 
@@ -9,6 +11,12 @@ Ort::Env& environment() {
   return instance;
 }
 
+/// Whether the host gives back what calls needed while the model rests; older hosts do not say.
+bool host_gives_back(const pocket_engine_load_options& options) {
+  constexpr size_t kReaches = offsetof(pocket_engine_load_options, rests) + sizeof(int32_t);
+  return options.struct_size >= kReaches && options.rests != 0;
+}
+
 Ort::SessionOptions session_options(const pocket_engine_load_options& options) {
   Ort::SessionOptions session;
   // An explicit number of threads is also what keeps ONNX Runtime from pinning them.
@@ -16,6 +24,8 @@ Ort::SessionOptions session_options(const pocket_engine_load_options& options) {
   session.SetInterOpNumThreads(1);
   session.SetExecutionMode(ORT_SEQUENTIAL);
   session.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
+  // A pool of its own would keep what calls needed.
+  if (host_gives_back(options)) session.DisableCpuMemArena();
   const char* spinning = "0";  // idle processes use no processor time
   for (size_t index = 0; index < options.option_count; ++index) {
     const std::string key = options.options[index].key;

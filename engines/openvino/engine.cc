@@ -54,6 +54,7 @@ int32_t load(const pocket_engine_load_options* options, pocket_engine_model** mo
              pocket_engine_error* error) {
   return guarded(error, [&] {
     *model = new pocket_engine_model(*options);
+    std::snprintf(error->message, sizeof(error->message), "%s", (*model)->model.remark().c_str());
     return POCKET_OK;
   });
 }
@@ -68,6 +69,13 @@ void expect_parallel_runs(pocket_engine_model* model, uint32_t runs) {
 }
 
 void limit_model_threads(pocket_engine_model*, uint32_t threads) { limit_threads(threads); }
+
+void give_back(pocket_engine_model* model) {
+  try {
+    model->model.give_back();
+  } catch (const std::exception&) {  // it has it still, and may try again
+  }
+}
 
 uint32_t input_count(const pocket_engine_model* model) {
   return static_cast<uint32_t>(model->model.inputs().size());
@@ -223,6 +231,9 @@ const pocket_engine_api* api() {
       .run = run,
       .expect_parallel_runs = expect_parallel_runs,
       .limit_threads = limit_model_threads,
+      .run_call = nullptr,
+      .client_gone = nullptr,
+      .give_back = give_back,
   };
   return &table;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -62,6 +63,12 @@ ov::AnyMap compile_properties(const pocket_engine_load_options& options) {
   return properties;
 }
 
+/// The host's file for what need not be in memory; -1: none, or an older host's options.
+int scratch_of(const pocket_engine_load_options& options) {
+  constexpr size_t kReaches = offsetof(pocket_engine_load_options, scratch) + sizeof(int32_t);
+  return options.struct_size >= kReaches ? options.scratch : -1;
+}
+
 /// The port's own name. A tensor may have several: one that is handed on from an input has that
 /// one's too.
 std::string name_of(const ov::Output<const ov::Node>& output, const std::string& fallback) {
@@ -102,10 +109,30 @@ ov::element::Type type_of(int32_t dtype) {
                 std::string("OpenVINO has no element type ") + pocket_dtype_name(dtype));
 }
 
+void Model::compile(const pocket_engine_load_options& options) {
+  const ov::AnyMap properties = compile_properties(options);
+  const std::string path = options.model_path;
+  compiled_ = core().compile_model(path, "CPU", properties);
+  const int file = scratch_of(options);
+  if (file < 0) return;
+  try {
+    constants_ = Constants::of(compiled_, file);
+    compiled_ = {};  // so that both are never there at once
+    compiled_ = constants_.import(core(), properties);
+  } catch (const std::exception& exception) {
+    remark_ = std::string("its weights stay in memory twice: ") + exception.what();
+    if (!compiled_) compiled_ = core().compile_model(path, "CPU", properties);
+  }
+}
+
+void Model::give_back() {
+  compiled_.release_memory();
+  constants_.drop_pages();
+}
+
 Model::Model(const pocket_engine_load_options& options) {
   let_streams_use(options.threads);
-  compiled_ =
-      core().compile_model(std::string(options.model_path), "CPU", compile_properties(options));
+  compile(options);
   for (const auto& input : compiled_.inputs()) {
     inputs_.push_back(describe(input, "input_" + std::to_string(inputs_.size())));
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "constants.h"
 #include "pocket/engine.h"
 
 namespace pocket::openvino_engine {
@@ -41,10 +42,18 @@ class Model {
   /// True when some output is an input handed on: OpenVINO does not write it to an output tensor
   /// that it is given, so its outputs must be fetched.
   bool passes_through() const { return passes_through_; }
+  /// Why something of it is in memory that need not be; mostly nothing.
+  const std::string& remark() const { return remark_; }
+  /// Lets go what only runs need.
+  void give_back();
   ov::InferRequest create_request() { return compiled_.create_infer_request(); }
 
  private:
+  void compile(const pocket_engine_load_options& options);
+
+  Constants constants_;  // destroyed after compiled_, which reads them
   ov::CompiledModel compiled_;
+  std::string remark_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   bool passes_through_ = false;

@@ -106,6 +106,14 @@ typedef struct pocket_engine_load_options {
   const pocket_engine_option* options;
   size_t option_count;
   const pocket_engine_host* host; /* NULL: the model is alone */
+  /* Descriptor of an empty file on a disk that has no name, for reading and writing: what the
+   * engine can read back from there need not stay in memory. Valid until `load` returns, a mapping
+   * of it longer. -1: none. An engine that cannot use it loads as without it, and says why in
+   * `error->message`, although it returns POCKET_OK: the host logs that. */
+  int32_t scratch;
+  /* 1: the host calls `give_back` whenever the model rests, and gives free heap back to the system
+   * itself: what calls need is better not kept in pools of the engine's own. */
+  int32_t rests;
 } pocket_engine_load_options;
 
 typedef struct pocket_engine_input {
@@ -179,6 +187,10 @@ typedef struct pocket_engine_api {
 
   /* No call of this client comes any more, and none runs. Any thread; may be NULL. */
   void (*client_gone)(pocket_engine_model* model, uint64_t client);
+
+  /* No call has run for a while: what only calls need may go, and comes again with the next one,
+   * which may start meanwhile. Any thread, one at a time; may be NULL. */
+  void (*give_back)(pocket_engine_model* model);
 } pocket_engine_api;
 
 typedef const pocket_engine_api* (*pocket_engine_entry_function)(uint32_t host_abi_version);

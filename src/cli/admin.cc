@@ -49,10 +49,11 @@ Result<void> load_model(client::Session& session, const std::string& name,
 }
 
 Result<void> unload_model(client::Session& session, const std::string& name,
-                          const std::string& version) {
+                          const std::string& version, const std::string& engine) {
   control::UnloadModelT unload;
   unload.name = name;
   unload.version = version;
+  unload.engine = engine;
   POCKET_RETURN_IF_ERROR(session.request(std::move(unload), kAnswerNs));
   return ok_result();
 }

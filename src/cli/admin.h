@@ -17,8 +17,9 @@ Result<wire::control::StatusT> get_status(client::Session& session);
 Result<wire::control::ModelsT> list_models(client::Session& session);
 Result<void> load_model(client::Session& session, const std::string& name,
                         const std::string& version, const std::string& engine);
+/// An empty engine means all that have it.
 Result<void> unload_model(client::Session& session, const std::string& name,
-                          const std::string& version);
+                          const std::string& version, const std::string& engine);
 /// Requests that ended a runner twice, of one model or ("") of all; `clear`: they may run again.
 Result<wire::control::QuarantineT> get_quarantine(client::Session& session, bool clear,
                                                   const std::string& model);

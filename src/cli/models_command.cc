@@ -206,12 +206,15 @@ void add_models_command(CLI::App& app, Action& action) {
           quarantine);
   held->add_option("model", held_options->name, "Of this model only");
   held->add_flag("--clear", held_options->clear, "Let them run again");
-  add("unload", "Unload a model that no client has open", true,
-      [](const Options& options) -> Result<int> {
-        POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
-        POCKET_RETURN_IF_ERROR(unload_model(*session, options.name, options.version));
-        return 0;
-      });
+  auto [unload, unload_options] =
+      add("unload", "Unload a model that no client has open", true,
+          [](const Options& options) -> Result<int> {
+            POCKET_ASSIGN_OR_RETURN(auto session, connect(options.service.socket));
+            POCKET_RETURN_IF_ERROR(
+                unload_model(*session, options.name, options.version, options.engine));
+            return 0;
+          });
+  unload->add_option("--engine", unload_options->engine, "Engine (default: all that have it)");
 }
 
 }  // namespace pocket::cli

@@ -38,8 +38,8 @@ constexpr std::array<std::string_view, 6> kLimits = {"sessions",         "channe
                                                      "region_bytes",     "session_bytes",
                                                      "patience_seconds", "runners"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warning", "error"};
-constexpr std::array<std::string_view, 4> kEngines = {"default", "threads", "concurrency",
-                                                      "cache_dir"};
+constexpr std::array<std::string_view, 6> kEngines = {"default",   "threads",     "concurrency",
+                                                      "cache_dir", "scratch_dir", "scratch_from"};
 constexpr std::array<std::string_view, 3> kModels = {"keep_alive_seconds", "load_timeout_seconds",
                                                      "preload"};
 
@@ -103,6 +103,8 @@ Result<void> read_engines(const toml::table& table, const std::string& path, Con
   reader.read_count("threads", 0, 1024, config.threads);
   reader.read_count("concurrency", 0, 1024, config.concurrency);
   reader.read<std::string>("cache_dir", "a path", config.cache_dir);
+  reader.read<std::string>("scratch_dir", "a path", config.scratch_dir);
+  reader.read_count("scratch_from", 0, int64_t{1} << 50, config.scratch_from);
   return reader.result();
 }
 

@@ -45,6 +45,8 @@ struct Config {
   uint32_t threads = 0;      // 0: the processors and the quota this service may use
   uint32_t concurrency = 0;  // 0: as many as threads
   std::string cache_dir;
+  std::string scratch_dir = "/var/tmp";       // empty: models stay in memory
+  uint64_t scratch_from = uint64_t{1} << 20;  // bytes of a model's files
   // [budget]
   double cpus = 0;                // of each runner, in processors; 0: no limit
   uint64_t memory = 0;            // of each runner, in bytes; 0: no limit

@@ -99,6 +99,8 @@ ConfigChanges apply_changes(Config& live, const Config& wanted) {
   keys.leave("engines.threads", live.threads, wanted.threads);
   keys.leave("engines.concurrency", live.concurrency, wanted.concurrency);
   keys.leave("engines.cache_dir", live.cache_dir, wanted.cache_dir);
+  keys.take_over("engines.scratch_dir", live.scratch_dir, wanted.scratch_dir);
+  keys.take_over("engines.scratch_from", live.scratch_from, wanted.scratch_from);
   keys.leave("budget.cpus", live.cpus, wanted.cpus);
   keys.leave("budget.memory", live.memory, wanted.memory);
   keys.leave("budget.cgroup", live.cgroup, wanted.cgroup);

@@ -25,6 +25,7 @@ TEST(Config, ReadsEveryKey) {
       "[limits]\nsessions=1\nchannels_per_session=2\nregion_bytes=65536\nsession_bytes=131072\n"
       "runners=3\n"
       "[engines]\ndefault='null'\nthreads=4\nconcurrency=5\ncache_dir='c'\n"
+      "scratch_dir='d'\nscratch_from=8\n"
       "[models]\nkeep_alive_seconds=6\nload_timeout_seconds=7\npreload=['a', 'b']\n",
       "pocket.toml", config);
   ASSERT_TRUE(read.ok()) << read.error().message;
@@ -49,6 +50,8 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config.threads, 4U);
   EXPECT_EQ(config.concurrency, 5U);
   EXPECT_EQ(config.cache_dir, "c");
+  EXPECT_EQ(config.scratch_dir, "d");
+  EXPECT_EQ(config.scratch_from, 8U);
   EXPECT_EQ(config.keep_alive_seconds, 6);
   EXPECT_EQ(config.load_timeout_seconds, 7);
   EXPECT_EQ(config.preload, (std::vector<std::string>{"a", "b"}));

@@ -1,13 +1,36 @@
 #include "daemon/model_load.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 #include <utility>
 
+#include "daemon/scratch.h"
+#include "ipc/control_socket.h"
+
 namespace pocket::daemon {
 
 namespace control = wire::control;
+
+namespace {
+
+Result<void> open_for(const model::ModelSource& source, const Config& config,
+                      control::RunnerLoadT& load, std::vector<UniqueFd>& files) {
+  if (source.file_bytes >= config.scratch_from && files.size() < ipc::kMaxControlFds) {
+    POCKET_ASSIGN_OR_RETURN(auto file, open_scratch(config.scratch_dir));
+    files.push_back(std::move(file));
+    load.scratch = static_cast<uint32_t>(files.size());
+  }
+  // make_load() has put them into the order in the order they have here.
+  for (size_t index = 0; index < load.uses.size(); ++index) {
+    POCKET_RETURN_IF_ERROR(
+        open_for(*source.uses[index].source, config, *load.uses[index]->load, files));
+  }
+  return ok_result();
+}
+
+}  // namespace
 
 std::string chosen_engine(const model::ModelSource& source, const std::string& wanted,
                           const Config& config) {
@@ -62,6 +85,16 @@ control::RunnerLoadT make_load(const model::ModelSource& source, const std::stri
     load.uses.push_back(std::move(used));
   }
   return load;
+}
+
+std::vector<UniqueFd> add_scratch(const model::ModelSource& source, const Config& config,
+                                  control::RunnerLoadT& load) {
+  std::vector<UniqueFd> files;
+  if (config.scratch_dir.empty()) return files;
+  if (auto opened = open_for(source, config, load, files); !opened.ok()) {
+    spdlog::warn("model '{}' stays in memory as a whole: {}", source.name, opened.error().message);
+  }
+  return files;
 }
 
 }  // namespace pocket::daemon

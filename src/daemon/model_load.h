@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "base/unique_fd.h"
 #include "daemon/config.h"
 #include "model/repository.h"
 #include "wire/control.h"
@@ -24,5 +26,11 @@ std::string copy_key(const model::ModelSource& source, const std::string& engine
 wire::control::RunnerLoadT make_load(const model::ModelSource& source, const std::string& engine,
                                      const std::string& digest, const Config& config,
                                      const std::string& cache);
+
+/// Opens a file for what each large enough model of the order need not hold in memory, and says so
+/// in the order; what is given back goes with it. Where there is none the log says why, and the
+/// models load without.
+std::vector<UniqueFd> add_scratch(const model::ModelSource& source, const Config& config,
+                                  wire::control::RunnerLoadT& load);
 
 }  // namespace pocket::daemon

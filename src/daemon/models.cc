@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/clock.h"
 #include "base/engine_names.h"
@@ -97,10 +98,17 @@ void Models::open(const std::string& name, const std::string& version, const std
       });
 }
 
+void Models::remember_key(const std::string& name, const std::string& version,
+                          const std::string& key) {
+  auto& keys = keys_[name + "\n" + version];
+  std::erase(keys, key);
+  keys.push_back(key);
+}
+
 LoadedModel& Models::entry_for(model::ModelSource source, const std::string& engine,
                                const std::string& digest) {
   const std::string key = copy_key(source, engine, digest, config_);
-  keys_[source.name + "\n" + source.version] = key;
+  remember_key(source.name, source.version, key);
   auto& entry = models_[key];
   if (entry == nullptr) {
     entry = std::make_unique<LoadedModel>();
@@ -236,9 +244,10 @@ void Models::start_load(LoadedModel& model) {
                   config_.load_timeout_seconds);
     if (target->runner != nullptr) target->runner->kill();
   });
-  model.runner->request(std::move(load), {}, [this, target](Result<control::MessageT> reply) {
-    finish_load(*target, std::move(reply));
-  });
+  auto scratch = add_scratch(model.source, config_, load);
+  model.runner->request(
+      std::move(load), std::move(scratch),
+      [this, target](Result<control::MessageT> reply) { finish_load(*target, std::move(reply)); });
 }
 
 void Models::finish_load(LoadedModel& model, Result<control::MessageT> reply) {
@@ -337,21 +346,39 @@ void Models::release(LoadedModel& model) {
   }
 }
 
-Result<void> Models::unload(const std::string& name, const std::string& version) {
+Result<void> Models::unload(const std::string& name, const std::string& version,
+                            const std::string& engine) {
   POCKET_ASSIGN_OR_RETURN(const auto source, repository_.find(name, version));
-  const auto key = keys_.find(source.name + "\n" + source.version);
-  const auto found = key == keys_.end() ? models_.end() : models_.find(key->second);
-  if (found == models_.end() || found->second->state != ModelState::kReady) {
-    return Error{POCKET_NOT_FOUND,
-                 fmt::format("model '{}' version {} is not loaded", source.name, source.version)};
+  std::vector<LoadedModel*> copies;
+  std::vector<std::string_view> elsewhere;
+  const auto opened = keys_.find(source.name + "\n" + source.version);
+  const std::span<const std::string> keys =
+      opened == keys_.end() ? std::span<const std::string>() : opened->second;
+  for (const auto& key : keys) {
+    const auto found = models_.find(key);
+    if (found == models_.end() || found->second->state != ModelState::kReady) continue;
+    if (engine.empty() || found->second->engine == engine) {
+      copies.push_back(found->second.get());
+    } else {
+      elsewhere.push_back(found->second->engine);
+    }
   }
-  if (found->second->channels > 0) {
+  if (copies.empty()) {
+    return Error{
+        POCKET_NOT_FOUND,
+        fmt::format(
+            "model '{}' version {} is not loaded{}{}", source.name, source.version,
+            engine.empty() ? "" : " in engine '" + engine.substr(0, 64) + "'",
+            elsewhere.empty() ? "" : fmt::format(", but in {}", fmt::join(elsewhere, ", ")))};
+  }
+  for (const LoadedModel* copy : copies) {
+    if (copy->channels == 0) continue;
     return Error{POCKET_FAILED_PRECONDITION,
-                 fmt::format("model '{}' is open in {} channels: close them first (`pocket service "
-                             "status` shows whose they are)",
-                             name, found->second->channels)};
+                 fmt::format("model '{}' in engine '{}' is open in {} channels: close them first "
+                             "(`pocket service status` shows whose they are)",
+                             name, copy->engine, copy->channels)};
   }
-  release(*found->second);
+  for (LoadedModel* copy : copies) release(*copy);
   return ok_result();
 }
 

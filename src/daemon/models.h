@@ -99,8 +99,10 @@ class Models {
   void use(LoadedModel& model, int channels);
   /// Channels to the models of one runner.
   uint64_t channels_of(const RunnerProcess& runner) const;
-  /// FAILED_PRECONDITION while clients use it, NOT_FOUND when it is not loaded.
-  Result<void> unload(const std::string& name, const std::string& version);
+  /// Its copies in all engines, or ("engine" is not empty) in one. FAILED_PRECONDITION while
+  /// clients use one of them, and then none is unloaded; NOT_FOUND when it is not loaded.
+  Result<void> unload(const std::string& name, const std::string& version,
+                      const std::string& engine);
   using Shown = std::function<bool(const model::ModelSource& source)>;
   /// Every model of the repository, loaded or not; with `shown`, those for which it is true, and
   /// nothing of damaged entries.
@@ -135,6 +137,7 @@ class Models {
   };
   void open_source(model::ModelSource source, const std::string& engine, const std::string& digest,
                    const Opened& opened);
+  void remember_key(const std::string& name, const std::string& version, const std::string& key);
   LoadedModel& entry_for(model::ModelSource source, const std::string& engine,
                          const std::string& digest);
   void start_load(LoadedModel& model);
@@ -171,7 +174,8 @@ class Models {
   std::optional<Note> quarantine_note_;  // for the next pocketd, from the first crash on
   model::Repository repository_;
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;  // by key
-  std::map<std::string, std::string> keys_;  // "name\nversion" to the key last opened under it
+  /// "name\nversion" to the keys opened under it, the last one last: one for each engine.
+  std::map<std::string, std::vector<std::string>> keys_;
   std::vector<Runner> runners_;
   std::function<void()> on_empty_;
   Background background_;  // last: ends before what its work refers to

@@ -188,7 +188,7 @@ void Models::restore(RunnerProcess& runner, const control::RunnerLoadedModelT& l
     entry->source.version = memo.version;
     entry->source.path = loaded.path;
   }
-  keys_[memo.name + "\n" + memo.version] = memo.key;
+  remember_key(memo.name, memo.version, memo.key);
   watch_calls(*entry);  // what it is to refuse may have changed
   if (entry->watched) end_watch_later(entry->key);
   if (Runner* known = find_runner(&runner)) known->group = memo.group;

@@ -60,7 +60,7 @@ std::vector<control::ModelEntryT> Models::list(const Shown& shown) const {
     entry.file_bytes = source.file_bytes;
     const auto key = keys_.find(source.name + "\n" + source.version);
     if (key != keys_.end()) {
-      if (const auto found = models_.find(key->second); found != models_.end()) {
+      if (const auto found = models_.find(key->second.back()); found != models_.end()) {
         fill_loaded(*found->second, entry);
       }
     }

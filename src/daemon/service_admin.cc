@@ -21,7 +21,7 @@ void Service::handle_admin(Session& session, uint64_t request, const control::Me
     load_model(session, request, *load);
   } else if (const auto* unload = message.body.AsUnloadModel()) {
     auto done = check_administrator(session, "unload models");
-    if (done.ok()) done = models_.unload(unload->name, unload->version);
+    if (done.ok()) done = models_.unload(unload->name, unload->version, unload->engine);
     if (done.ok()) {
       answer(session.id, request, control::DoneT{});
     } else {

@@ -86,6 +86,8 @@ Result<Model> Model::load(const Plugin& plugin, const LoadOptions& options) {
   raw.options = pairs.data();
   raw.option_count = pairs.size();
   raw.host = options.host;
+  raw.scratch = options.scratch;
+  raw.rests = options.rests ? 1 : 0;
   pocket_engine_error error;
   error.message[0] = '\0';
   pocket_engine_model* handle = nullptr;
@@ -93,6 +95,7 @@ Result<Model> Model::load(const Plugin& plugin, const LoadOptions& options) {
     return engine_error(api, fmt::format("loading '{}'", options.path).c_str(), status, error);
   }
   Model model(api, handle);
+  model.remark_ = error.message;
   POCKET_ASSIGN_OR_RETURN(model.inputs_,
                           read_infos(handle, api->input_count(handle), api->input_info));
   POCKET_ASSIGN_OR_RETURN(model.outputs_,
@@ -120,6 +123,12 @@ void Model::expect_parallel_runs(uint32_t runs) {
 
 void Model::limit_threads(uint32_t threads) {
   if (POCKET_HAS(api_, limit_threads)) api_->limit_threads(model_, threads);
+}
+
+bool Model::gives_back() const { return POCKET_HAS(api_, give_back); }
+
+void Model::give_back() {
+  if (gives_back()) api_->give_back(model_);
 }
 
 bool Model::follows_calls() const { return POCKET_HAS(api_, run_call); }

@@ -34,6 +34,9 @@ struct LoadOptions {
   uint32_t concurrency = 1;
   std::vector<std::pair<std::string, std::string>> options;
   const pocket_engine_host* host = nullptr;  // outlives the model
+  bool rests = false;                        // give_back() will be called while nobody calls it
+  int scratch =
+      -1;  // an empty file on a disk, for what need not stay in memory; may be closed later
 };
 
 class Model;
@@ -68,17 +71,24 @@ class Model {
       : api_(other.api_),
         model_(std::exchange(other.model_, nullptr)),
         inputs_(std::move(other.inputs_)),
-        outputs_(std::move(other.outputs_)) {}
+        outputs_(std::move(other.outputs_)),
+        remark_(std::move(other.remark_)) {}
   Model& operator=(Model&&) = delete;
   ~Model();
 
   const std::vector<TensorInfo>& inputs() const { return inputs_; }
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
+  /// What the engine has to say of a load that went well, for the log; mostly nothing.
+  const std::string& remark() const { return remark_; }
   Result<Context> create_context();
   /// Tells the engine how many calls are about to run at once; cheap.
   void expect_parallel_runs(uint32_t runs);
   /// Tells the engine how many threads its runs may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads);
+  /// Whether the engine has something to give back while the model rests.
+  bool gives_back() const;
+  /// Lets go what only calls need; the next one has it again. One thread at a time.
+  void give_back();
   /// Whether the engine looks at whose a call is, and whether somebody still waits for it.
   bool follows_calls() const;
   /// Tells the engine that no call of this client comes any more.
@@ -90,6 +100,7 @@ class Model {
   pocket_engine_model* model_;
   std::vector<TensorInfo> inputs_;
   std::vector<TensorInfo> outputs_;
+  std::string remark_;
 };
 
 }  // namespace pocket::engine

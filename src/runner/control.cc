@@ -133,7 +133,7 @@ void Control::end_soon() {
 bool Control::handle(Message message, std::vector<UniqueFd> fds) {
   const uint64_t request = message.id;
   if (auto* load_message = message.body.AsRunnerLoad()) {
-    load(request, std::move(*load_message));
+    load(request, std::move(*load_message), std::move(fds));
   } else if (const auto* unload_message = message.body.AsRunnerUnload()) {
     unload(request, unload_message->model);
   } else if (const auto* attach_message = message.body.AsRunnerAttach()) {
@@ -187,14 +187,15 @@ void Control::in_background(uint64_t request, std::function<void()> work) {
   }
 }
 
-void Control::load(uint64_t request, control::RunnerLoadT load) {
+void Control::load(uint64_t request, control::RunnerLoadT load, std::vector<UniqueFd> scratch) {
   // A load takes seconds, and other models of this runner go on meanwhile.
   auto wanted = std::make_shared<control::RunnerLoadT>(std::move(load));
-  in_background(request, [this, request, wanted] {
+  auto files = std::make_shared<std::vector<UniqueFd>>(std::move(scratch));
+  in_background(request, [this, request, wanted, files] {
     loading_.fetch_add(1);
     auto loaded = [&]() -> Result<control::RunnerLoadedT> {
       try {
-        return load_now(*wanted);
+        return load_now(*wanted, *files);
       } catch (const std::bad_alloc&) {
         return Error{POCKET_RESOURCE_EXHAUSTED,
                      "there is no memory left to load the model: unload another one"};
@@ -209,10 +210,12 @@ void Control::load(uint64_t request, control::RunnerLoadT load) {
   });
 }
 
-Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load) {
+Result<control::RunnerLoadedT> Control::load_now(const control::RunnerLoadT& load,
+                                                 std::span<const UniqueFd> scratch) {
   const uint64_t before_ns = monotonic_ns();
   const uint64_t before_bytes = memory_bytes();
-  POCKET_ASSIGN_OR_RETURN(auto model, table_.load(load, board_ == nullptr ? 0 : board_->threads()));
+  POCKET_ASSIGN_OR_RETURN(auto model,
+                          table_.load(load, scratch, board_ == nullptr ? 0 : board_->threads()));
   // Reading and converting a model takes up to twice its size for a moment.
   ::malloc_trim(0);
   control::RunnerLoadedT result;

@@ -44,8 +44,9 @@ class Control {
     std::atomic<bool> over{false};
   };
   bool handle(Message message, std::vector<UniqueFd> fds);  // false: end
-  void load(uint64_t request, wire::control::RunnerLoadT load);
-  Result<wire::control::RunnerLoadedT> load_now(const wire::control::RunnerLoadT& load);
+  void load(uint64_t request, wire::control::RunnerLoadT load, std::vector<UniqueFd> scratch);
+  Result<wire::control::RunnerLoadedT> load_now(const wire::control::RunnerLoadT& load,
+                                                std::span<const UniqueFd> scratch);
   void unload(uint64_t request, uint32_t model);
   /// Ends this process when it is still there a while later: a call that never ends must keep
   /// neither its client waiting nor its memory.

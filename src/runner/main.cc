@@ -125,6 +125,7 @@ int main(int argc, char** argv) {
                              .json = line.log_format == "json",
                              .process = pocket::sandbox::outer_pid()});
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // writing beyond the limit fails instead
   auto served = line.probe ? probe(line) : serve(line);
   if (served.ok()) return 0;
   spdlog::error("{}", served.error().message);

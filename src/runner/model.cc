@@ -138,6 +138,13 @@ void RunnerModel::rest() {
   if (running_ == 0) model_.expect_parallel_runs(0);
 }
 
+bool RunnerModel::give_back() {
+  MutexLock lock(give_back_mutex_);
+  if (running_ > 0) return false;
+  model_.give_back();
+  return true;
+}
+
 Result<void> RunnerModel::run(std::span<const pocket_engine_input> inputs,
                               std::span<pocket_engine_output> outputs,
                               const pocket_engine_call* call) {

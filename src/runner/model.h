@@ -60,6 +60,10 @@ class RunnerModel : public std::enable_shared_from_this<RunnerModel> {
 
   /// No run is expected for a while: the engine's threads may sleep.
   void rest();
+  /// Whether its engine has something to give back while it rests.
+  bool gives_back() const { return model_.gives_back(); }
+  /// Lets go what only runs need, unless some run now. False: they do.
+  bool give_back();
   /// How many threads the runs may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads) { model_.limit_threads(threads); }
 
@@ -88,7 +92,8 @@ class RunnerModel : public std::enable_shared_from_this<RunnerModel> {
   engine::Model model_;
   Counters counters_;
   std::atomic<int> running_{0};
-  Mutex running_mutex_;  // held while the engine is told
+  Mutex running_mutex_;    // held while the engine is told
+  Mutex give_back_mutex_;  // held while the engine gives back
   std::atomic<bool> watched_{false};
   mutable Mutex mutex_;
   std::shared_ptr<const Watch> watch_ POCKET_GUARDED_BY(mutex_);

@@ -38,22 +38,24 @@ Result<engine::Plugin> ModelTable::plugin_for(const std::string& engine) {
 }
 
 Result<std::shared_ptr<RunnerModel>> ModelTable::load(const control::RunnerLoadT& load,
+                                                      std::span<const UniqueFd> scratch,
                                                       uint32_t budget_threads) {
   const auto slot = slot_of(load.key);
   MutexLock lock(slot->mutex);
   if (auto model = slot->model.lock()) return model;
-  POCKET_ASSIGN_OR_RETURN(auto model, load_fresh(load, budget_threads));
+  POCKET_ASSIGN_OR_RETURN(auto model, load_fresh(load, scratch, budget_threads));
   slot->model = model;
   return model;
 }
 
 Result<std::shared_ptr<RunnerModel>> ModelTable::load_fresh(const control::RunnerLoadT& load,
+                                                            std::span<const UniqueFd> scratch,
                                                             uint32_t budget_threads) {
   POCKET_ASSIGN_OR_RETURN(const engine::Plugin plugin, plugin_for(load.engine));
   std::vector<std::pair<std::string, std::shared_ptr<RunnerModel>>> uses;
   for (const auto& use : load.uses) {
     if (use->load == nullptr) return Error{POCKET_INTERNAL, "a model to use lacks its load"};
-    auto used = this->load(*use->load, budget_threads);
+    auto used = this->load(*use->load, scratch, budget_threads);
     if (!used.ok()) {
       return std::move(used).error().with_context(fmt::format("it uses model '{}'", use->name));
     }
@@ -70,8 +72,13 @@ Result<std::shared_ptr<RunnerModel>> ModelTable::load_fresh(const control::Runne
   }
   options.concurrency = load.concurrency;
   options.host = peers->host();
+  options.rests = true;
+  if (load.scratch > 0 && load.scratch <= scratch.size()) {
+    options.scratch = scratch[load.scratch - 1].get();
+  }
   for (const auto& option : load.options) options.options.emplace_back(option->key, option->value);
   POCKET_ASSIGN_OR_RETURN(engine::Model loaded, engine::Model::load(plugin, options));
+  if (!loaded.remark().empty()) spdlog::warn("model '{}': {}", load.label, loaded.remark());
   if (loaded.inputs().size() > wire::kMaxTensors || loaded.outputs().size() > wire::kMaxTensors) {
     return Error{POCKET_UNIMPLEMENTED,
                  fmt::format("the model has {} inputs and {} outputs; Pocket carries up to {} each",
@@ -84,6 +91,7 @@ Result<std::shared_ptr<RunnerModel>> ModelTable::load_fresh(const control::Runne
       spdlog::warn("warming up '{}': {}", load.label, warmed.error().message);
     }
   }
+  model->give_back();  // what the warm-up needed
   MutexLock lock(mutex_);
   std::erase_if(loaded_, [](const auto& entry) { return entry.expired(); });
   loaded_.push_back(model);

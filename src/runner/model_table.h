@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "engine/plugin.h"
 #include "runner/model.h"
 #include "wire/control.h"
@@ -26,8 +28,10 @@ class ModelTable {
       : own_(own), engine_dir_(std::move(engine_dir)), plugins_(std::move(others)) {}
 
   /// The model of that key where it is loaded, else a fresh copy, with all it uses.
-  /// `budget_threads`: how many threads the budget is good for now; 0: no bound.
+  /// `scratch`: the files that came with the order. `budget_threads`: how many threads the budget
+  /// is good for now; 0: no bound.
   Result<std::shared_ptr<RunnerModel>> load(const wire::control::RunnerLoadT& load,
+                                            std::span<const UniqueFd> scratch,
                                             uint32_t budget_threads);
   /// How many threads each model may keep busy from now on; 0: no bound.
   void limit_threads(uint32_t threads);
@@ -40,6 +44,7 @@ class ModelTable {
   std::shared_ptr<Slot> slot_of(const std::string& key);
   Result<engine::Plugin> plugin_for(const std::string& engine);
   Result<std::shared_ptr<RunnerModel>> load_fresh(const wire::control::RunnerLoadT& load,
+                                                  std::span<const UniqueFd> scratch,
                                                   uint32_t budget_threads);
 
   const engine::Plugin own_;

@@ -465,6 +465,14 @@ void Workers::work_hurried() {
   }
 }
 
+void Workers::sleep(std::unique_ptr<Call>* hand) {
+  const int patience_ms = scheduler_.patience_ms();
+  const int due_ms = resting_.due_ms(monotonic_ns());
+  // As numbers without a sign the one that means for ever is the greatest.
+  const auto shorter = std::min(static_cast<unsigned>(patience_ms), static_cast<unsigned>(due_ms));
+  if (!poll(static_cast<int>(shorter), hand)) resting_.give_back(monotonic_ns());
+}
+
 bool Workers::spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
                       std::unique_ptr<Call>* hand) {
   if (channel->has_spinner.exchange(true)) return false;
@@ -514,14 +522,15 @@ void Workers::work() {
       // Shortly after a call the next one is likely, and finds the engine's threads awake.
       if (!poll(kRestMs, &hand)) {
         last->model().rest();
+        resting_.add(last->model(), monotonic_ns());
         last = nullptr;  // a sleeper keeps nothing of a client alive
-        poll(scheduler_.patience_ms(), &hand);
+        sleep(&hand);
       }
       const uint64_t pause = std::min<uint64_t>(monotonic_ns() - last_end_ns, 1'000'000'000);
       gap_ns = (std::min<uint64_t>(gap_ns, 1'000'000'000) * 3 + pause) / 4;
     } else {
       if (scheduler_.size() > 0) tell_hurried();
-      poll(scheduler_.patience_ms(), &hand);
+      sleep(&hand);
     }
   }
   if (hand != nullptr) run(std::move(hand));

@@ -17,6 +17,7 @@
 #include "runner/hurried_thread.h"
 #include "runner/processor_time.h"
 #include "runner/refusals.h"
+#include "runner/resting.h"
 #include "runner/scheduler.h"
 
 namespace pocket::runner {
@@ -78,6 +79,8 @@ class Workers {
   bool poll(int timeout_ms, std::unique_ptr<Call>* hand);
   bool spin_on(const std::shared_ptr<Channel>& channel, uint64_t spin_ns,
                std::unique_ptr<Call>* hand);
+  /// Sleeps until a doorbell rings; meanwhile models that rest give back.
+  void sleep(std::unique_ptr<Call>* hand);
   void wake_another();
   /// Wakes nobody for this channel's doorbell for so long.
   void leave_alone(const Channel& channel, uint64_t pause_ns);
@@ -94,6 +97,7 @@ class Workers {
   UniqueFd wake_;
   Scheduler scheduler_;
   Refusals refusals_;
+  Resting resting_;
   ProcessorTime processor_time_;
   mutable SharedMutex channels_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<Channel>> channels_

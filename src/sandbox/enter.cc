@@ -20,6 +20,9 @@ namespace {
 /// Threads of one runner, at most: engines have some for each processor and model, and a group may
 /// have hundreds of models.
 constexpr rlim_t kMostThreads = 4096;
+/// Bytes of one file that it may write (its scratch files, compiled models): a hostile model fills
+/// a disk no faster than the service gives it files.
+constexpr rlim_t kMostFileBytes = rlim_t{16} << 30;
 
 /// Notes what became of a protection.
 void note(Report& report, Protection protection, const Result<void>& result) {
@@ -52,6 +55,7 @@ Result<void> limit(bool own_user) {
                           {RLIMIT_RTPRIO, 0, "rtprio"},
                           {RLIMIT_NICE, 0, "nice"},
                           {RLIMIT_SIGPENDING, 1024, "sigpending"},
+                          {RLIMIT_FSIZE, kMostFileBytes, "fsize"},
                           {RLIMIT_NPROC, kMostThreads, "nproc"}};
   for (const Limit& entry : limits) {
     // It counts all that the user has: of a shared one, those of others.

@@ -22,7 +22,7 @@ enum class Protection {
   kMounts,           // a file tree with the models, the libraries and nothing else, read-only
   kProcesses,        // a PID namespace: no other process can be seen or named
   kSyscalls,         // a list of system calls; others end the runner
-  kLimits,           // rlimits: processes, locked memory, message queues, priorities
+  kLimits,           // rlimits: processes, locked memory, files, message queues, priorities
   kDumps,            // no core dumps, no ptrace, no reading of its memory by its own user
 };
 constexpr size_t kProtections = 10;

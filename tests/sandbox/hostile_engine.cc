@@ -224,7 +224,8 @@ constexpr pocket_engine_api kApi = {.abi_version = POCKET_ENGINE_ABI_VERSION,
                                     .expect_parallel_runs = nullptr,
                                     .limit_threads = nullptr,
                                     .run_call = nullptr,
-                                    .client_gone = nullptr};
+                                    .client_gone = nullptr,
+                                    .give_back = nullptr};
 
 }  // namespace
 

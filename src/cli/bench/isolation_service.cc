@@ -95,7 +95,7 @@ Result<void> IsolationService::unload() {
   POCKET_ASSIGN_OR_RETURN(auto session, connect(service_->socket()));
   const uint64_t end = deadline_after(kPatienceNs);
   while (true) {
-    auto unloaded = unload_model(*session, "null", "");
+    auto unloaded = unload_model(*session, "null", "", "");
     if (!unloaded.ok() && unloaded.error().code != POCKET_NOT_FOUND &&
         unloaded.error().code != POCKET_FAILED_PRECONDITION) {
       return unloaded;
