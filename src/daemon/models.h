@@ -123,8 +123,10 @@ class Models {
   std::vector<const LoadedModel*> all_loaded() const;
   /// PERMISSION_DENIED to a client whose requests ended several runners of this model.
   Result<void> check_client(const std::string& client, const LoadedModel& model) const;
-  /// Requests that are refused, of one model or ("") all; with `clear` they are not any more.
-  wire::control::QuarantineT quarantined(bool clear, const std::string& name);
+  /// Requests that are refused, of one model or ("") all; with `clear` they are not any more once
+  /// `done` is called.
+  using Quarantined = std::function<void(wire::control::QuarantineT)>;
+  void quarantined(bool clear, const std::string& name, const Quarantined& done);
   const std::string& root() const { return repository_.root(); }
 
   /// Ends every runner; `done` is called once none is left.
@@ -151,7 +153,8 @@ class Models {
   void restore_quarantine();
   void keep_quarantine();
   void end_watch_later(const std::string& key);
-  void watch_calls(LoadedModel& model);
+  /// `told`: whatever becomes of it, once the runner has answered.
+  void watch_calls(LoadedModel& model, std::function<void()> told = nullptr);
   void start_idle_timer(LoadedModel& model);
   struct Adoption;
   void describe(const std::shared_ptr<Adoption>& adoption, RunnerProcess& runner,

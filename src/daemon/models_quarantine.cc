@@ -99,8 +99,9 @@ void Models::keep_quarantine() {
 }
 
 /// Tells the model's runner whether to write its calls down.
-void Models::watch_calls(LoadedModel& model) {
-  if (model.state != ModelState::kReady || model.runner == nullptr) return;
+void Models::watch_calls(LoadedModel& model, std::function<void()> told) {
+  if (told == nullptr) told = [] {};
+  if (model.state != ModelState::kReady || model.runner == nullptr) return told();
   control::RunnerWatchT watch;
   watch.model = model.id;
   std::vector<UniqueFd> fds;
@@ -109,7 +110,7 @@ void Models::watch_calls(LoadedModel& model) {
     if (!book.ok()) {
       spdlog::warn("model '{}' crashed before, and its calls cannot be written down: {}",
                    model.source.name, book.error().message);
-      return;
+      return told();
     }
     fds.push_back(std::move(*book));
     watch.seed = quarantine_.seed();
@@ -117,7 +118,8 @@ void Models::watch_calls(LoadedModel& model) {
     watch.suspects = pack(quarantine_.suspected(model.key));
   }
   model.watched = !fds.empty();
-  model.runner->request(std::move(watch), std::move(fds), nullptr);
+  model.runner->request(std::move(watch), std::move(fds),
+                        [told = std::move(told)](const auto&) { told(); });
 }
 
 Result<void> Models::check_client(const std::string& client, const LoadedModel& model) const {
@@ -130,18 +132,29 @@ Result<void> Models::check_client(const std::string& client, const LoadedModel& 
                   Quarantine::kMostCrashes, model.source.name, barred / kNanosecondsPerSecond + 1)};
 }
 
-control::QuarantineT Models::quarantined(bool clear, const std::string& name) {
+void Models::quarantined(bool clear, const std::string& name, const Quarantined& done) {
   auto listed = quarantine_.list(monotonic_ns());
   if (!name.empty()) {
     std::erase_if(listed.requests, [&](const auto& entry) { return entry->model != name; });
   }
-  if (!clear) return listed;
+  if (!clear) return done(std::move(listed));
+  struct Clearing {
+    control::QuarantineT listed;
+    size_t missing = 1;  // runners that do not know yet, and this function
+  };
+  auto clearing = std::make_shared<Clearing>();
+  clearing->listed = std::move(listed);
+  const auto told = [clearing, done] {
+    if (--clearing->missing == 0) done(std::move(clearing->listed));
+  };
   for (const auto& key : quarantine_.clear(name)) {
     const auto known = models_.find(key);
-    if (known != models_.end()) watch_calls(*known->second);
+    if (known == models_.end()) continue;
+    clearing->missing += 1;
+    watch_calls(*known->second, told);
   }
   keep_quarantine();
-  return listed;
+  told();
 }
 
 }  // namespace pocket::daemon

@@ -116,7 +116,10 @@ void Service::list_quarantine(Session& session, uint64_t request,
     refuse(session.id, request, allowed.error());
     return;
   }
-  answer(session.id, request, models_.quarantined(wanted.clear, wanted.name));
+  models_.quarantined(wanted.clear, wanted.name,
+                      [this, id = session.id, request](control::QuarantineT listed) {
+                        answer(id, request, std::move(listed));
+                      });
 }
 
 void Service::stop_service(Session& session, uint64_t request) {
