@@ -27,7 +27,7 @@ std::string runner_group() {
   for (const char* root : {"/sys/fs/cgroup/cpu/", "/sys/fs/cgroup/"}) {
     const std::filesystem::path folder = root + group_name();
     std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, none)) {
       if (entry.path().filename().string().starts_with("runner-")) return entry.path();
     }
   }
