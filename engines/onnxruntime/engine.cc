@@ -47,6 +47,7 @@ int32_t load(const pocket_engine_load_options* options, pocket_engine_model** mo
              pocket_engine_error* error) {
   return guarded(error, [&] {
     *model = new pocket_engine_model(*options);
+    std::snprintf(error->message, sizeof(error->message), "%s", (*model)->model.remark().c_str());
     return POCKET_OK;
   });
 }

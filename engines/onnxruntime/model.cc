@@ -11,6 +11,12 @@ Ort::Env& environment() {
   return instance;
 }
 
+/// The host's file for what need not be in memory; -1: none, or an older host's options.
+int scratch_of(const pocket_engine_load_options& options) {
+  constexpr size_t kReaches = offsetof(pocket_engine_load_options, scratch) + sizeof(int32_t);
+  return options.struct_size >= kReaches ? options.scratch : -1;
+}
+
 /// Whether the host gives back what calls needed while the model rests; older hosts do not say.
 bool host_gives_back(const pocket_engine_load_options& options) {
   constexpr size_t kReaches = offsetof(pocket_engine_load_options, rests) + sizeof(int32_t);
@@ -83,8 +89,25 @@ size_t Port::static_bytes() const {
   return bytes;
 }
 
-Model::Model(const pocket_engine_load_options& options)
-    : session_(environment(), options.model_path, session_options(options)) {
+void Model::open(const pocket_engine_load_options& options) {
+  const auto make_options = [&] { return session_options(options); };
+  if (const int file = scratch_of(options); file >= 0) {
+    try {
+      prepared_ = Prepared::of(environment(), options.model_path, make_options, file);
+      session_ = prepared_.open(environment(), make_options);
+      return;
+    } catch (const std::exception& exception) {
+      remark_ = std::string("its weights stay in memory: ") + exception.what();
+      prepared_ = Prepared();
+    }
+  }
+  // Also when what was tried failed because of the model: then this says why in ONNX Runtime's
+  // words.
+  session_ = Ort::Session(environment(), options.model_path, make_options());
+}
+
+Model::Model(const pocket_engine_load_options& options) {
+  open(options);
   Ort::AllocatorWithDefaultOptions allocator;
   for (size_t index = 0; index < session_.GetInputCount(); ++index) {
     inputs_.push_back(describe(session_.GetInputNameAllocated(index, allocator).get(),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pocket/engine.h"
+#include "prepared.h"
 
 namespace pocket::onnxruntime_engine {
 
@@ -44,8 +45,14 @@ class Model {
   const std::vector<Port>& outputs() const { return outputs_; }
   const char* const* input_names() const { return input_names_.data(); }
   Ort::Session& session() { return session_; }
+  /// Why its weights are on the heap, where the host has a file for them; mostly nothing.
+  const std::string& remark() const { return remark_; }
 
  private:
+  void open(const pocket_engine_load_options& options);
+
+  Prepared prepared_;  // destroyed after session_, which reads it
+  std::string remark_;
   Ort::Session session_{nullptr};
   std::vector<Port> inputs_, outputs_;
   std::vector<const char*> input_names_;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ext/stdio_filebuf.h>
 #include <istream>
@@ -10,6 +11,10 @@
 
 namespace pocket::openvino_engine {
 namespace {
+
+/// What is written at once lies at once in the page cache, and is mapped as a whole when one byte
+/// of it is read: one bias would bring two megabytes of the weights around it.
+constexpr std::streamsize kPiece = 16 << 10;
 
 [[noreturn]] void fail(int error, const char* what) {
   throw std::system_error(error, std::generic_category(), what);
@@ -23,8 +28,15 @@ class FileBuffer : public __gnu_cxx::stdio_filebuf<char> {
 
  protected:
   std::streamsize xsputn(const char* text, std::streamsize count) override {
-    const std::streamsize written = stdio_filebuf::xsputn(text, count);
-    if (written != count) note();
+    std::streamsize written = 0;
+    while (written < count) {
+      const std::streamsize piece = std::min(count - written, kPiece);
+      const std::streamsize done = stdio_filebuf::xsputn(text + written, piece);
+      written += done;
+      if (done == piece) continue;
+      note();
+      break;
+    }
     return written;
   }
   int_type overflow(int_type character) override {

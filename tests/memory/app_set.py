@@ -26,7 +26,7 @@ APPS = ["mobilenetv2", "resnet50", "smallbert", "ssdmobilenetv2_320x320", "ssdre
 ENGINES = ["openvino", "onnxruntime"]
 # Of the monolithic processes' memory: what is wanted, and what was reached on the day this was written,
 # with some room: more is a regression.
-ONE_EACH, TWO_EACH = (0.85, 1.1), (0.45, 0.55)
+ONE_EACH, TWO_EACH = (0.85, 1.0), (0.45, 0.52)
 LEAST_APPS = 3
 FURTHER_CLIENT = 3_000_000
 FURTHER_CLIENTS = 4
@@ -195,6 +195,10 @@ class Set:
 
     def check(self):
         apps = self.options.apps
+        # What the service itself needs from its first model on is not that model's.
+        self.add_client(apps[0])
+        self.end_clients(apps[:1])
+        self.service.unload(self.model_of[apps[0]])
         print(f"{self.engine}, one model after another:")
         for app in apps:
             before = self.service.memory()
@@ -206,18 +210,18 @@ class Set:
         empty = self.service.memory()
         for app in apps:
             self.add_client(app)
-        one = self.total()
+        one, one_at_rest = self.total(), self.total_at_rest()
         for app in apps:
             self.add_client(app)
-        two = self.total()
+        two, two_at_rest = self.total(), self.total_at_rest()
         for app in apps:
             # The memory for calls at the same time comes with the first one, once: not a client's.
             more = self.each_more(app)
             print(f"  a further client of {app}: {more / 1e6:.1f} MB")
             if more > FURTHER_CLIENT:
                 raise Failure(f"a further client of {app} on {self.engine} costs {more:.0f} bytes")
-        self.compare(1, one, ONE_EACH)
-        self.compare(2, two, TWO_EACH)
+        self.compare(1, one, one_at_rest, ONE_EACH)
+        self.compare(2, two, two_at_rest, TWO_EACH)
         self.end_clients(apps)
         print(f"{self.engine}, all models together, unloaded one after another:")
         loaded = self.service.memory()
@@ -225,12 +229,13 @@ class Set:
             self.service.unload(self.model_of[app])
         self.check_back("all", empty, loaded, self.service.memory())
 
-    def compare(self, each, pocket, limits):
+    def compare(self, each, pocket, at_rest, limits):
         goal, most = limits
         monolithic = self.monolithic(each)
         ratio = pocket / monolithic
         print(f"{self.engine}, {each} of each app: Pocket {pocket / 1e6:.0f} MB, monolithic "
-              f"{monolithic / 1e6:.0f} MB, ratio {ratio:.2f} (wanted: {goal})")
+              f"{monolithic / 1e6:.0f} MB, ratio {ratio:.3f} (wanted: {goal}); a few seconds later "
+              f"{at_rest / 1e6:.0f} MB, {at_rest / monolithic:.3f}")
         if ratio > most:
             raise Failure(f"{self.engine}, {each} of each app: {ratio:.2f} of the monolithic memory")
 

@@ -1,6 +1,6 @@
 """What a model need not hold in memory lies in a file without a name; without one it loads as well.
 
-With a real model on OpenVINO: two services, one of them with `engines.scratch_dir`, give the same bytes.
+With a real model: two services, one of them with `engines.scratch_dir`, give the same bytes.
 """
 import os
 import re
@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from real_model import MODEL, POCKET, RealModelTest  # noqa: E402
 from support import is_running, main, read, wait_until  # noqa: E402
 
+ENGINES = os.environ["POCKET_TEST_ENGINES"]
 FILE_BYTES = 102_000_000  # of the model, about
 
 
@@ -23,8 +24,8 @@ class ScratchTest(RealModelTest):
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=os.path.dirname(POCKET))
         self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
 
-    def service_with(self, name, scratch):
-        return self.service(name, f"[engines]\nscratch_dir = '{scratch}'\n")
+    def service_with(self, name, scratch, engine="openvino"):
+        return self.service(name, f"[engines]\ndefault = '{engine}'\nscratch_dir = '{scratch}'\n")
 
     def resident(self, folder):
         """Bytes of each mapping of a scratch file that the runner has, and how many of them are in memory."""
@@ -57,6 +58,17 @@ class ScratchTest(RealModelTest):
         os.kill(runner, 9)
         wait_until(lambda: not is_running(runner), "the runner's end")
         self.assertEqual(os.listdir(self.scratch), [])
+
+    def test_onnxruntime_reads_its_weights_where_they_lie(self):
+        if "onnxruntime" not in ENGINES:
+            self.skipTest("ONNX Runtime was not found")
+        with_it, _ = self.service_with("with", self.scratch, "onnxruntime")
+        without, _ = self.service_with("without", "", "onnxruntime")
+        answer = self.answers(with_it)
+        self.assertTrue(answer and answer == self.answers(without))
+        [(size, _)] = self.resident(with_it)
+        self.assertGreater(size, 0.9 * FILE_BYTES)
+        self.assertEqual(self.resident(without), [])
 
     def loads_without(self, folder, *words):
         self.assertTrue(self.answers(folder))
