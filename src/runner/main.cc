@@ -124,8 +124,8 @@ int main(int argc, char** argv) {
                              .level = line.log_level,
                              .json = line.log_format == "json",
                              .process = pocket::sandbox::outer_pid()});
-  // One heap for all threads: what threads have of their own malloc_trim cannot give back at its end,
-  // which after the load of a large model is a hundred megabytes.
+  // One heap for all threads: what threads have of their own malloc_trim cannot give back at its
+  // end, which after the load of a large model is a hundred megabytes.
   ::mallopt(M_ARENA_MAX, 1);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // writing beyond the limit fails instead

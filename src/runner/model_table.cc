@@ -18,13 +18,16 @@ std::shared_ptr<ModelTable::Slot> ModelTable::slot_of(const std::string& key) {
   MutexLock lock(mutex_);
   // What nobody loads and nobody uses is forgotten; a slot in use has another owner.
   std::erase_if(slots_, [](const auto& entry) {
-    if (entry.second.use_count() > 1) return false;
-    MutexLock inner(entry.second->mutex);
-    return entry.second->model.expired();
+    return entry.second.use_count() == 1 && entry.second->model.expired();
   });
   auto& slot = slots_[key];
   if (slot == nullptr) slot = std::make_shared<Slot>();
   return slot;
+}
+
+std::shared_ptr<RunnerModel> ModelTable::model_in(const Slot& slot) {
+  MutexLock lock(mutex_);
+  return slot.model.lock();
 }
 
 Result<engine::Plugin> ModelTable::plugin_for(const std::string& engine) {
@@ -41,9 +44,10 @@ Result<std::shared_ptr<RunnerModel>> ModelTable::load(const control::RunnerLoadT
                                                       std::span<const UniqueFd> scratch,
                                                       uint32_t budget_threads) {
   const auto slot = slot_of(load.key);
-  MutexLock lock(slot->mutex);
-  if (auto model = slot->model.lock()) return model;
+  const MutexLock loading(slot->loading);
+  if (auto model = model_in(*slot)) return model;
   POCKET_ASSIGN_OR_RETURN(auto model, load_fresh(load, scratch, budget_threads));
+  MutexLock lock(mutex_);
   slot->model = model;
   return model;
 }

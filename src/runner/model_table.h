@@ -38,10 +38,11 @@ class ModelTable {
 
  private:
   struct Slot {
-    Mutex mutex;  // held while the model is loaded
-    std::weak_ptr<RunnerModel> model POCKET_GUARDED_BY(mutex);
+    Mutex loading;                     // held meanwhile; taken before mutex_
+    std::weak_ptr<RunnerModel> model;  // guarded by mutex_
   };
   std::shared_ptr<Slot> slot_of(const std::string& key);
+  std::shared_ptr<RunnerModel> model_in(const Slot& slot);
   Result<engine::Plugin> plugin_for(const std::string& engine);
   Result<std::shared_ptr<RunnerModel>> load_fresh(const wire::control::RunnerLoadT& load,
                                                   std::span<const UniqueFd> scratch,

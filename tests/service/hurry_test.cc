@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "outcome.h"
+#include "sanitized.h"
 #include "service.h"
 
 namespace pocket {
@@ -27,7 +28,7 @@ std::string runner_group() {
   for (const char* root : {"/sys/fs/cgroup/cpu/", "/sys/fs/cgroup/"}) {
     const std::filesystem::path folder = root + group_name();
     std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, none)) {
       if (entry.path().filename().string().starts_with("runner-")) return entry.path();
     }
   }
@@ -86,7 +87,13 @@ TEST_F(HurryTest, OneThreadOfARunnerWithAGroupOfItsOwn) {
     GTEST_SKIP() << "raising a priority needs CAP_SYS_NICE";
   }
   std::erase(values, usual);
-  EXPECT_EQ(values, std::vector<int>{std::max(usual - 10, -20)});
+  const int raised = std::max(usual - 10, -20);
+  if (pocket::testing::kSanitized) {
+    // Sanitizers start a thread of their own before the program does anything.
+    EXPECT_EQ(std::ranges::count(values, raised), static_cast<ptrdiff_t>(values.size()));
+  } else {
+    EXPECT_EQ(values, std::vector<int>{raised});
+  }
 }
 
 TEST_F(HurryTest, NoneWithout) {
